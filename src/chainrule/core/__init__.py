@@ -1,0 +1,1 @@
+"""The engine: dtypes, shapes, operations, tensors, the tape. It imports nothing above itself."""
