@@ -85,7 +85,7 @@ class device(metaclass=TorchNamed):
         _scope.entered = (*_scope.entered, self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
         if not _scope.entered:
             raise RuntimeError("trying to pop from empty mode stack")
         _scope.entered = _scope.entered[:-1]
@@ -129,10 +129,10 @@ def _accelerator(index: int) -> NoReturn:
 def _from_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> device:
     """The general constructor: `device(device)`, `device(type, index)`, each by position or by name."""
     given = dict(zip(("type", "index"), args, strict=False)) | kwargs
-    if len(args) > 2 or "type" not in given and set(given) != {"device"} or len(given) == 1 and not isinstance(*given.values(), (str, device)):
+    if len(given) == 1 and isinstance(given.get("device", given.get("type")), (str, device)):
+        return device(*given.values())
+    if len(args) > 2 or len(given) < 2 or "type" not in given:
         raise _bad_arguments(args, kwargs)
-    if set(given) == {"device"}:
-        return device(given["device"])
     for name in given:
         if name not in ("type", "index"):
             raise TypeError(f"device() got an unexpected keyword argument '{name}'")
@@ -262,14 +262,17 @@ class layout(_Constant, metaclass=TorchNamed):
     __module__ = "chainrule"
 
 
+_bare: Any = object.__new__
+
+
 def _format(name: str) -> memory_format:
-    made: memory_format = object.__new__(memory_format)
+    made: memory_format = _bare(memory_format)
     made._name = name
     return made
 
 
 def _layout(name: str) -> layout:
-    made: layout = object.__new__(layout)
+    made: layout = _bare(layout)
     made._name = name
     return made
 

@@ -90,10 +90,14 @@ class dtype(metaclass=TorchNamed):
             raise RuntimeError(f"Unknown Complex ScalarType for {self.scalar_name}") from None
 
 
+# What `dtype.__new__` refuses to users.
+_bare: Any = object.__new__
+
+
 def _define(
     name: str, itemsize: builtins.int, category: builtins.int, abbr: str, scalar_name: str, cpp_name: str, signed: builtins.bool = True
 ) -> dtype:
-    made: dtype = object.__new__(dtype)
+    made: dtype = _bare(dtype)
     values = {
         "name": name, "itemsize": itemsize, "category": category, "abbr": abbr, "scalar_name": scalar_name, "cpp_name": cpp_name,
         "is_floating_point": category == FLOAT, "is_complex": category == COMPLEX, "is_signed": signed,
@@ -201,12 +205,12 @@ def as_dtype(value: Any, function: str = "tensor", argument: str = "dtype", posi
 
     The names are those the error mentions.
     """
-    if type(value) is dtype:
+    if isinstance(value, dtype):
         return value
-    try:
-        return _PYTHON_TYPES[value]
-    except (KeyError, TypeError):
-        raise argument_error(function, argument, "torch.dtype", value, position) from None
+    found = _PYTHON_TYPES.get(value) if isinstance(value, type) else None
+    if found is None:
+        raise argument_error(function, argument, "torch.dtype", value, position)
+    return found
 
 
 def get_default_dtype() -> dtype:

@@ -62,8 +62,7 @@ class finfo(_Info, metaclass=TorchNamed):
         if of.category <= INT:
             raise TypeError("torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'")
         real = of.to_real()
-        limits = _extension_limits(real) if real is bfloat16 or real in FLOAT8 else np.finfo(real.np)
-        # PyTorch counts every float8 as having no decimal digit.
+        limits = _limits(real)
         self._fill(
             bits=real.itemsize * 8, dtype=real.name, min=float(limits.min), max=float(limits.max), eps=float(limits.eps),
             smallest_normal=float(limits.smallest_normal), tiny=float(limits.smallest_normal), resolution=10.0 ** -_digits(real),
@@ -79,14 +78,17 @@ class finfo(_Info, metaclass=TorchNamed):
         )
 
 
-def _extension_limits(real: dtype) -> Any:
+def _limits(real: dtype) -> Any:
+    storage: Any = real.np
+    if real is not bfloat16 and real not in FLOAT8:
+        return np.finfo(storage)
     import ml_dtypes
 
-    return ml_dtypes.finfo(real.np)
+    return ml_dtypes.finfo(storage)
 
 
 def _digits(real: dtype) -> int:
-    """How many decimal digits always survive a round trip."""
+    """How many decimal digits always survive a round trip; PyTorch counts none for every float8."""
     return {8: 0, 16: 2 if real is bfloat16 else 3, 32: 6, 64: 15}[real.itemsize * 8]
 
 
