@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from types import TracebackType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Self, final
 
-from .naming import TorchNamed, argument_error, final, immutable, type_name
+from .naming import TorchNamed, argument_error, closed, immutable, type_name
 
 _TYPES = (
     "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy", "vulkan", "mps",
@@ -16,6 +16,7 @@ _TYPES = (
 _DEVICE_STRING = re.compile(r"([a-zA-Z_]+)(?::(0|[1-9][0-9]*))?")
 
 
+@final
 class device(metaclass=TorchNamed):
     """Where a tensor lives: `device("cpu")`, `device("cuda:1")`, `device("cuda", 1)`. As a context it is the default.
 
@@ -48,7 +49,7 @@ class device(metaclass=TorchNamed):
         return _from_arguments(args, kwargs)
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
-        raise final("device")
+        raise closed("device")
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         if name in ("type", "index"):
@@ -85,7 +86,7 @@ class device(metaclass=TorchNamed):
         _scope.entered = (*_scope.entered, self)
         return self
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if not _scope.entered:
             raise RuntimeError("trying to pop from empty mode stack")
         _scope.entered = _scope.entered[:-1]
@@ -129,9 +130,9 @@ def _accelerator(index: int) -> NoReturn:
 def _from_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> device:
     """The general constructor: `device(device)`, `device(type, index)`, each by position or by name."""
     given = dict(zip(("type", "index"), args, strict=False)) | kwargs
-    if len(given) == 1 and isinstance(given.get("device", given.get("type")), (str, device)):
-        return device(*given.values())
-    if len(args) > 2 or len(given) < 2 or "type" not in given:
+    if set(kwargs) == {"device"} and not args and isinstance(kwargs["device"], (str, device)):
+        return device(kwargs["device"])
+    if len(args) > 2 or "type" not in given or len(given) == 1 and not isinstance(given["type"], str):
         raise _bad_arguments(args, kwargs)
     for name in given:
         if name not in ("type", "index"):
@@ -139,14 +140,12 @@ def _from_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> device:
     kind, index = given["type"], given.get("index")
     if not isinstance(kind, str):
         raise argument_error("device", "type", "str", kind, 1)
-    if index is None:
-        return device(kind)
-    if not isinstance(index, int) or isinstance(index, bool):
+    if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
         raise argument_error("device", "index", "int", index, 2)
     name, inner = _parse(kind)
     if inner is not None:
         raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {kind}")
-    if index < 0:
+    if index is not None and index < 0:
         raise RuntimeError("Device index must not be negative")
     return _named(name, index)
 
@@ -238,7 +237,7 @@ class _Constant:
     __slots__ = ("_name",)
     _name: str
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         raise TypeError(f"cannot create 'torch.{cls.__name__}' instances")
 
     def __repr__(self) -> str:
@@ -262,17 +261,14 @@ class layout(_Constant, metaclass=TorchNamed):
     __module__ = "chainrule"
 
 
-_bare: Any = object.__new__
-
-
 def _format(name: str) -> memory_format:
-    made: memory_format = _bare(memory_format)
+    made: memory_format = object.__new__(memory_format)
     made._name = name
     return made
 
 
 def _layout(name: str) -> layout:
-    made: layout = _bare(layout)
+    made: layout = object.__new__(layout)
     made._name = name
     return made
 

@@ -7,11 +7,11 @@ that computes in float32 should not pay at import.
 from __future__ import annotations
 
 import builtins
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self, final
 
 import numpy as np
 
-from .naming import TorchNamed, argument_error, final, immutable
+from .naming import TorchNamed, argument_error, closed, immutable
 
 BOOL, INT, FLOAT, COMPLEX = 0, 1, 2, 3
 
@@ -28,6 +28,7 @@ class _ExtensionStorage:
         return owner.__dict__["np"]
 
 
+@final
 class dtype(metaclass=TorchNamed):
     """The type of a tensor's elements. The instances are the module's constants; compare them with `is` or `==`.
 
@@ -37,7 +38,16 @@ class dtype(metaclass=TorchNamed):
     """
 
     __slots__ = (
-        "name", "itemsize", "category", "is_floating_point", "is_complex", "is_signed", "abbr", "scalar_name", "cpp_name", "__dict__",
+        "__dict__",
+        "abbr",
+        "category",
+        "cpp_name",
+        "is_complex",
+        "is_floating_point",
+        "is_signed",
+        "itemsize",
+        "name",
+        "scalar_name",
     )  # fmt: skip
     __module__ = "chainrule"
 
@@ -53,11 +63,11 @@ class dtype(metaclass=TorchNamed):
 
     np = _ExtensionStorage()
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         raise TypeError("cannot create 'torch.dtype' instances")
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
-        raise final("dtype")
+        raise closed("dtype")
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         if hasattr(dtype, name):
@@ -90,14 +100,10 @@ class dtype(metaclass=TorchNamed):
             raise RuntimeError(f"Unknown Complex ScalarType for {self.scalar_name}") from None
 
 
-# What `dtype.__new__` refuses to users.
-_bare: Any = object.__new__
-
-
 def _define(
     name: str, itemsize: builtins.int, category: builtins.int, abbr: str, scalar_name: str, cpp_name: str, signed: builtins.bool = True
 ) -> dtype:
-    made: dtype = _bare(dtype)
+    made: dtype = object.__new__(dtype)
     values = {
         "name": name, "itemsize": itemsize, "category": category, "abbr": abbr, "scalar_name": scalar_name, "cpp_name": cpp_name,
         "is_floating_point": category == FLOAT, "is_complex": category == COMPLEX, "is_signed": signed,
@@ -111,7 +117,7 @@ def _define(
 
 _EXTENSIONS = ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
 
-bool_ = _define("bool", 1, BOOL, "b8", "Bool", "bool", signed=False)
+bool = bool_ = _define("bool", 1, BOOL, "b8", "Bool", "bool", signed=False)
 uint8 = _define("uint8", 1, INT, "u8", "Byte", "unsigned char", signed=False)
 int8 = _define("int8", 1, INT, "i8", "Char", "signed char")
 int16 = short = _define("int16", 2, INT, "i16", "Short", "short int")
@@ -144,22 +150,21 @@ _TO_REAL = {complex32: float16, complex64: float32, complex128: float64}
 _TO_COMPLEX = {float16: complex32, bfloat16: complex64, float32: complex64, float64: complex128}
 
 
-class _FromNumpy(dict[Any, dtype]):
+class _FromNumpy(dict[np.dtype[Any], dtype]):
     """NumPy dtype -> dtype. A miss loads the extension types once, then says what PyTorch says."""
 
-    def __missing__(self, key: Any) -> dtype:
+    def __missing__(self, key: np.dtype[Any]) -> dtype:
         load_extensions()
         found = self.get(key)
         if found is not None:
             return found
-        if isinstance(key, np.dtype) and not key.isnative:
+        if not key.isnative:
             raise ValueError(
                 "given numpy array has byte order different from the native byte order."
                 " Conversion between byte orders is currently not supported."
             )
-        scalar = key.type if isinstance(key, np.dtype) else key
         raise TypeError(
-            f"can't convert np.ndarray of type {scalar.__module__}.{scalar.__name__}. The only supported types are: float64, float32,"
+            f"can't convert np.ndarray of type {key.type.__module__}.{key.type.__name__}. The only supported types are: float64, float32,"
             " float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
         )
 
@@ -207,7 +212,7 @@ def as_dtype(value: Any, function: str = "tensor", argument: str = "dtype", posi
     """
     if isinstance(value, dtype):
         return value
-    found = _PYTHON_TYPES.get(value) if isinstance(value, type) else None
+    found: dtype | None = _PYTHON_TYPES.get(value) if isinstance(value, type) else None
     if found is None:
         raise argument_error(function, argument, "torch.dtype", value, position)
     return found
@@ -235,10 +240,37 @@ def set_default_dtype(d: dtype, /) -> None:
     defaults.complex = d.to_complex()
 
 
-globals()["bool"] = bool_
-
 __all__ = [
-    "bfloat16", "bool", "cdouble", "cfloat", "chalf", "complex128", "complex32", "complex64", "double", "dtype", "float", "float16",
-    "float32", "float64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "get_default_dtype", "half", "int",
-    "int16", "int32", "int64", "int8", "long", "set_default_dtype", "short", "uint16", "uint32", "uint64", "uint8",
+    "bfloat16",
+    "bool",
+    "cdouble",
+    "cfloat",
+    "chalf",
+    "complex32",
+    "complex64",
+    "complex128",
+    "double",
+    "dtype",
+    "float",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float16",
+    "float32",
+    "float64",
+    "get_default_dtype",
+    "half",
+    "int",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "long",
+    "set_default_dtype",
+    "short",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
 ]  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, final
 
 import numpy as np
 
-from .dtype import BOOL, FLOAT8, INT, as_dtype, bfloat16, defaults, dtype
-from .naming import TorchNamed, final, immutable
+from .dtype import BOOL, FLOAT8, INT, as_dtype, bfloat16, defaults, dtype, float8_e5m2fnuz
+from .naming import TorchNamed, closed, immutable
 
 _UNSET: Any = object()
 
@@ -37,6 +37,7 @@ class _Info:
         raise TypeError(f"cannot pickle 'torch.{type(self).__name__}' object")
 
 
+@final
 class finfo(_Info, metaclass=TorchNamed):
     """Limits of a floating-point dtype, the default one if none is given; of a complex dtype, those of its parts.
 
@@ -63,13 +64,14 @@ class finfo(_Info, metaclass=TorchNamed):
             raise TypeError("torch.finfo() requires a floating point input type. Use torch.iinfo to handle 'torch.finfo'")
         real = of.to_real()
         limits = _limits(real)
+        eps = 0.125 if real is float8_e5m2fnuz else float(limits.eps)  # PyTorch's; the spacing above 1 is 0.25
         self._fill(
-            bits=real.itemsize * 8, dtype=real.name, min=float(limits.min), max=float(limits.max), eps=float(limits.eps),
+            bits=real.itemsize * 8, dtype=real.name, min=float(limits.min), max=float(limits.max), eps=eps,
             smallest_normal=float(limits.smallest_normal), tiny=float(limits.smallest_normal), resolution=10.0 ** -_digits(real),
         )  # fmt: skip
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
-        raise final("finfo")
+        raise closed("finfo")
 
     def __repr__(self) -> str:
         return (
@@ -84,7 +86,7 @@ def _limits(real: dtype) -> Any:
         return np.finfo(storage)
     import ml_dtypes
 
-    return ml_dtypes.finfo(storage)
+    return ml_dtypes.finfo(storage)  # type: ignore[no-untyped-call]
 
 
 def _digits(real: dtype) -> int:
@@ -92,6 +94,7 @@ def _digits(real: dtype) -> int:
     return {8: 0, 16: 2 if real is bfloat16 else 3, 32: 6, 64: 15}[real.itemsize * 8]
 
 
+@final
 class iinfo(_Info, metaclass=TorchNamed):
     """Limits of an integer dtype. TypeError for other dtypes.
 
@@ -119,7 +122,7 @@ class iinfo(_Info, metaclass=TorchNamed):
         self._fill(bits=bits, dtype=of.name, min=low, max=high)
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
-        raise final("iinfo")
+        raise closed("iinfo")
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

@@ -28,7 +28,7 @@ def argument_error(function: str, argument: str, expected: str, value: object, p
     return TypeError(f"{function}(): argument '{argument}'{where} must be {expected}, not {type_name(value)}")
 
 
-def final(name: str) -> TypeError:
+def closed(name: str) -> TypeError:
     """The refusal to subclass a closed class."""
     return TypeError(f"type 'torch.{name}' is not an acceptable base type")
 

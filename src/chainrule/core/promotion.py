@@ -12,8 +12,24 @@ from typing import Any
 import numpy as np
 
 from .dtype import (
-    BOOL, COMPLEX, DTYPES, FLOAT, FLOAT8, INT, WIDE_UNSIGNED, as_dtype, bfloat16, bool_, defaults, dtype, float16, float32, int16, int64,
-    int8, uint8,
+    BOOL,
+    COMPLEX,
+    DTYPES,
+    FLOAT,
+    FLOAT8,
+    INT,
+    WIDE_UNSIGNED,
+    as_dtype,
+    bfloat16,
+    bool_,
+    defaults,
+    dtype,
+    float16,
+    float32,
+    int8,
+    int16,
+    int64,
+    uint8,
 )  # fmt: skip
 
 
@@ -115,7 +131,9 @@ def combine(higher: dtype, lower: dtype) -> dtype:
         return higher
     if higher.category == FLOAT:
         return higher.to_complex() if lower.category == COMPLEX else higher
-    if higher.category == BOOL or lower.category >= FLOAT:
+    if lower.category == COMPLEX:
+        return lower
+    if higher.category == BOOL or lower.category == FLOAT:
         return PROMOTE[higher, lower]
     return higher
 
@@ -148,7 +166,9 @@ def result_dtype(items: Iterable[Any]) -> dtype:
                 dimensioned = found if dimensioned is None else PROMOTE[dimensioned, found]
         else:
             category = _CATEGORIES[item] if item in _CATEGORIES else type_category(item)
-            found = bool_ if category == BOOL else int64 if category == INT else defaults.floating if category == FLOAT else defaults.complex
+            found = (
+                bool_ if category == BOOL else int64 if category == INT else defaults.floating if category == FLOAT else defaults.complex
+            )
             number = found if number is None else PROMOTE[number, found]
     result: dtype | None = None
     for priority in (dimensioned, zero_dim, number):

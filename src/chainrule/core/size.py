@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any, NoReturn, SupportsIndex, cast, overload
+from typing import Any, NoReturn, SupportsIndex, cast, final, overload
 
 import numpy as np
 
-from .naming import TorchNamed, final, type_name
+from .naming import TorchNamed, closed, type_name
 
 Shape = tuple[int, ...]
 
 
+@final
 class Size(tuple[int, ...], metaclass=TorchNamed):
     """The shape of a tensor: a tuple of integers. Slices, sums and multiples of it are sizes too.
 
@@ -32,7 +33,7 @@ class Size(tuple[int, ...], metaclass=TorchNamed):
         return tuple.__new__(Size, items)
 
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
-        raise final("Size")
+        raise closed("Size")
 
     def numel(self) -> int:
         """How many elements a tensor of this shape has."""
@@ -60,6 +61,8 @@ class Size(tuple[int, ...], metaclass=TorchNamed):
         return Size(other + tuple(self))
 
     def __mul__(self, count: SupportsIndex) -> Size:
+        if not hasattr(count, "__index__"):
+            raise TypeError(f"can't multiply sequence by non-int of type '{type_name(count)}'")
         return tuple.__new__(Size, tuple.__mul__(self, count))
 
     __rmul__ = __mul__
@@ -182,21 +185,23 @@ def expand_shape(shape: Shape, sizes: Sequence[int], tensor_type: str = "torch.F
             f"expand({tensor_type}{{{text(shape)}}}, size={text(sizes)}): the number of sizes provided ({len(sizes)})"
             f" must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
         )
-    result = []
-    for dim, size in enumerate(sizes):
+    result = list(sizes)
+    for dim in range(len(sizes) - 1, -1, -1):
+        size = sizes[dim]
         if dim < lead:
             if size < 0:
                 raise RuntimeError(f"The expanded size of the tensor ({size}) isn't allowed in a leading, non-existing dimension {dim}")
         else:
             length = shape[dim - lead]
             if size == -1:
-                size = length
+                result[dim] = length
+            elif size < 0:
+                raise RuntimeError(f"The expanded size of the tensor ({size}) isn't allowed in dimension {dim}")
             elif size != length and length != 1:
                 raise RuntimeError(
                     f"The expanded size of the tensor ({size}) must match the existing size ({length}) at non-singleton dimension {dim}."
                     f"  Target sizes: {text(sizes)}.  Tensor sizes: {text(shape)}"
                 )
-        result.append(size)
     return tuple(result)
 
 
@@ -272,7 +277,7 @@ def _ordered_strides(shape: Shape, order: tuple[int, ...], name: str) -> Shape:
     step = 1
     for dim in order:
         strides[dim] = step
-        step *= max(shape[dim], 1)
+        step *= shape[dim]
     return tuple(strides)
 
 
@@ -350,10 +355,8 @@ def compute_view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shap
     Both shapes must have the same number of elements. The old dimensions fall into blocks within which elements are
     evenly spaced; a view exists when every new dimension lies within one block.
     """
-    if shape == new_shape:
-        return strides
     if not shape or 0 in shape:
-        return contiguous_strides(new_shape)
+        return strides if shape == new_shape else contiguous_strides(new_shape)
     result = [0] * len(new_shape)
     target = len(new_shape) - 1
     step = strides[-1]
