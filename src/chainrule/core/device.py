@@ -132,7 +132,7 @@ def _from_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> device:
     given = dict(zip(("type", "index"), args, strict=False)) | kwargs
     if set(kwargs) == {"device"} and not args and isinstance(kwargs["device"], (str, device)):
         return device(kwargs["device"])
-    if len(args) > 2 or "type" not in given or len(given) == 1 and not isinstance(given["type"], str):
+    if len(args) > 2 or "type" not in given or (len(given) == 1 and not isinstance(given["type"], str)):
         raise _bad_arguments(args, kwargs)
     for name in given:
         if name not in ("type", "index"):

@@ -119,7 +119,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
         if isinstance(shape, int):
             shape = (shape,)
         elif not isinstance(shape, (tuple, list)):
-            raise RuntimeError(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {shape}")  # noqa: TRY004
+            raise RuntimeError(f"Input shapes should be of type ints, a tuple of ints, or a list of ints, got {shape}")
         listed.append(shape)
     result = [1] * max((len(shape) for shape in listed), default=0)
     for position, shape in enumerate(listed):
