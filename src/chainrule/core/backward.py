@@ -1,0 +1,467 @@
+"""The walk from outputs to leaves.
+
+Nodes are visited by falling age (see ``node.py``), so each node is run once, after all of its consumers, with the sum
+of the cotangents that they sent.  Two ways of running a node: on NumPy values (first order), and on tensors (create_graph,
+interpreters' values, transforms); a walk starts on NumPy values where it can and changes over when it must.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from .floating_flags import IGNORE, enter, leave
+from .modes import MODES
+from .mutation import LAST, stale, stale_error
+from .node import FREED, HOOKS, LEAF, Node
+from .tensor import Tensor, new, wrap
+from .value import Value
+
+
+class Walk:
+    """One backward pass."""
+
+    __slots__ = ("accumulate", "captured", "captures", "create_graph", "heap", "keep", "leaves", "needed", "pending", "tensors", "visit")
+
+    def __init__(self, *, keep: bool, create_graph: bool, accumulate: bool) -> None:
+        self.pending: dict[Any, Any] = {}
+        self.heap: list[tuple[int, Node]] = []
+        self.leaves: dict[Any, Any] = {}
+        self.keep = keep
+        self.create_graph = create_graph
+        self.accumulate = accumulate
+        self.tensors = create_graph
+        self.captures: dict[Any, list[int]] | None = None
+        self.captured: dict[int, Any] = {}
+        self.needed: set[Any] = set()
+        self.visit: set[Any] | None = None
+
+    # -- cotangents on their way -------------------------------------------------------------------------------------
+
+    def deliver(self, edge: Any, ct: Any) -> None:
+        """Add ``ct`` to what flows along ``edge``."""
+        if edge.is_leaf_edge:
+            if self.visit is not None and edge not in self.visit:
+                return
+            have = self.leaves.get(edge)
+            self.leaves[edge] = ct if have is None else have + ct
+            return
+        if edge.is_slot:
+            if self.visit is None or edge.node in self.visit:
+                _deliver_slot(edge, ct, self.pending, self.heap)
+            return
+        have = self.pending.get(edge)
+        if have is None:
+            if self.visit is not None and edge not in self.visit:
+                return
+            self.pending[edge] = ct
+            heappush(self.heap, (edge.order, edge))
+        else:
+            self.pending[edge] = have + ct
+
+    def run(self) -> None:
+        """Visit all nodes."""
+        heap = self.heap
+        pending = self.pending
+        deliver = self.deliver
+        while heap:
+            node = heappop(heap)[1]
+            g = pending.pop(node)
+            hooks = node.hooks if HOOKS.data else None
+            if hooks is not None or self.captures is not None:
+                g = self.before(node, g)
+                if self.captures is not None and node not in self.needed:
+                    continue
+            saved = node.saved
+            if saved is None:
+                raise RuntimeError(FREED)
+            if LAST.order < node.order:
+                check_saved(node)
+            if MODES.anomaly:
+                from .anomaly import guarded
+
+                cts = guarded(self, node, g)
+            else:
+                cts = self.pull(node, g)
+            if hooks is not None and hooks.post:
+                cts = run_post_hooks(node, cts, g)
+            if node.frees and not self.keep:
+                node.saved = None
+            for edge, ct in zip(node.edges, cts, strict=True):
+                if edge is not None and ct is not None:
+                    deliver(edge, ct)
+
+    def pull(self, node: Node, g: Any) -> Sequence[Any]:
+        """The node's cotangents; None for what is not wanted."""
+        if node.n_outputs > 1 and type(g) is list:
+            g = self.gather(node, g)
+        if not self.tensors:
+            if node.raw:
+                return node.pull(g)
+            self.to_tensors()
+            g = _tensor(g)
+        return node.pull_tensors(g, self.create_graph)
+
+    def gather(self, node: Node, sent: list[Any]) -> Any:
+        """The cotangent argument of a node with several outputs: zeros where nothing arrived."""
+        op = node.op
+        if op is None:
+            return sent
+        values = node.__dict__.get("out_values")
+        if values is None:
+            return sent[min(op.differentiable)]
+        filled = []
+        for s, v in zip(sent, values, strict=True):
+            if s is None:
+                zero = np.zeros(v.shape, v.dtype) if not isinstance(v, Tensor) else v.detach().zeros_like()  # type: ignore[attr-defined]
+                s = wrap(zero) if self.tensors and not isinstance(zero, Tensor) else zero
+            filled.append(s)
+        return tuple(filled)
+
+    def to_tensors(self) -> None:
+        """Go on with tensors: some node, hook or cotangent is not a plain array."""
+        self.tensors = True
+        for table in (self.pending, self.leaves):
+            for key, ct in table.items():
+                table[key] = _tensor(ct)
+        self.captured = {k: _tensor(ct) for k, ct in self.captured.items()}
+
+    # -- hooks and captures ------------------------------------------------------------------------------------------
+
+    def before(self, node: Node, g: Any) -> Any:
+        """Tensor hooks, retained gradients, captures and node pre-hooks, in that order."""
+        hooks = node.hooks
+        sent = g if node.n_outputs > 1 and type(g) is list else [g]
+        if hooks is not None:
+            for k, fns in hooks.tensor.items():
+                if sent[k] is not None:
+                    sent[k] = self.run_tensor_hooks(fns, sent[k])
+            for k, keeper in hooks.retain.items():
+                tensor = keeper()
+                if tensor is not None and sent[k] is not None:
+                    store_retained(tensor, sent[k])
+        if self.captures is not None:
+            for k, ct in enumerate(sent):
+                for i in self.captures.get((node, k), ()):
+                    self.captured[i] = ct
+        if hooks is not None and hooks.pre:
+            given = tuple([None if s is None else _tensor(s) for s in sent])
+            for fn in list(hooks.pre.values()):
+                answer = fn(given)
+                if answer is not None:
+                    given = answer if isinstance(answer, tuple) else (answer,)
+            sent = [self.untensor(t) for t in given]
+        return sent if type(g) is list else sent[0]
+
+    def run_tensor_hooks(self, fns: dict[int, Any], ct: Any) -> Any:
+        """Call a tensor's hooks one after another; each may replace the cotangent."""
+        t = _tensor(ct)
+        for fn in list(fns.values()):
+            answer = fn(t)
+            if answer is not None:
+                if not isinstance(answer, Tensor):
+                    raise TypeError(f"hook '{getattr(fn, '__name__', fn)}' has returned an incorrect type (got {type(answer).__name__}, but expected Variable)")
+                t = answer
+        return self.untensor(t)
+
+    def untensor(self, t: Any) -> Any:
+        """Back to what this walk carries."""
+        if t is None or self.tensors:
+            return t
+        if isinstance(t._value, Value):
+            self.to_tensors()
+            return t
+        return t._value
+
+    # -- leaves ------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Give the leaves what arrived."""
+        for leaf, ct in self.leaves.items():
+            hooks = leaf._hooks
+            if hooks:
+                ct = self.run_tensor_hooks(hooks, ct)
+            if self.captures is not None:
+                for i in self.captures.get(leaf, ()):
+                    self.captured[i] = ct
+            if not self.accumulate:
+                continue
+            stand_in = leaf.__dict__.get("_accumulate_kept")
+            if stand_in is not None:
+                ct = self.before(stand_in, ct)
+            if self.tensors:
+                accumulate_tensor(leaf, ct, self.create_graph)
+            else:
+                accumulate_array(leaf, ct)
+            if stand_in is not None and stand_in.hooks.post:
+                run_post_hooks(stand_in, (), ct)
+            if leaf._post_hooks:
+                for fn in list(leaf._post_hooks.values()):
+                    fn(leaf)
+
+
+def _tensor(ct: Any) -> Any:
+    if type(ct) is list:
+        return [None if c is None else _tensor(c) for c in ct]
+    if type(ct) is tuple:
+        return tuple([_tensor(c) for c in ct])
+    return ct if ct is None or isinstance(ct, Tensor) else wrap(ct)
+
+
+def run_post_hooks(node: Node, cts: Sequence[Any], g: Any) -> Sequence[Any]:
+    """Node hooks: ``fn(grad_inputs, grad_outputs)``."""
+    raw = any(isinstance(c, (np.ndarray, np.generic)) for c in cts)
+    given = tuple([_tensor(c) for c in cts])
+    outs = tuple(_tensor(g)) if type(g) in (list, tuple) else (_tensor(g),)
+    assert node.hooks is not None
+    for fn in list(node.hooks.post.values()):
+        answer = fn(given, outs)
+        if answer is not None:
+            given = answer if isinstance(answer, tuple) else (answer,)
+    return [t._value if raw and t is not None else t for t in given]
+
+
+def store_retained(tensor: Tensor, ct: Any) -> None:
+    """``retain_grad``: accumulate into a non-leaf's ``grad``."""
+    t = ct if isinstance(ct, Tensor) else wrap(ct)
+    tensor._grad = t if tensor._grad is None else tensor._grad + t
+
+
+def check_saved(node: Node) -> None:
+    """Raise when an array that the node saved has been written since."""
+    for name, value in node.saved_values():  # type: ignore[attr-defined]
+        for v in value if type(value) is tuple and name == "args" else (value,):
+            write = stale(v, node.order)
+            if write is not None:
+                origin = ""
+                if name.startswith("out"):
+                    origin = f", which is output {name[3:] or 0} of {node.name()},"
+                else:
+                    names = node.op.argnames  # type: ignore[union-attr]
+                    edge = node.edges[names.index(name)] if name in names else None
+                    if edge is not None and not edge.is_leaf_edge:
+                        producer = edge.node if edge.is_slot else edge
+                        origin = f", which is output {edge.index if edge.is_slot else 0} of {producer.name()},"
+                raise stale_error(node, write, v, origin, write.count_at(node.order))
+
+
+# A cotangent that only this walk refers to may become the leaf's gradient as it is; the count is what getrefcount says
+# of such an array from inside accumulate_array.
+_OWN_REFERENCES = 5
+
+
+def accumulate_array(leaf: Tensor, ct: Any) -> None:
+    """``leaf.grad += ct`` on NumPy values."""
+    grad = leaf._grad
+    if ct.dtype != leaf._value.dtype:
+        ct = ct.astype(leaf._value.dtype)
+    if grad is None:
+        if type(ct) is np.ndarray and (ct.base is not None or sys.getrefcount(ct) > _OWN_REFERENCES):
+            ct = ct.copy()
+        t = new(Tensor)
+        t._value = ct
+        leaf._grad = t
+        return
+    have = grad._value
+    if isinstance(have, np.ndarray):
+        if isinstance(grad._gn, Node):
+            leaf._grad = wrap(have + ct)
+        else:
+            from .mutation import written
+
+            np.add(have, ct, out=have)
+            written(have, "accumulating a gradient")
+    elif isinstance(have, Value):
+        leaf._grad = grad + wrap(ct)
+    else:
+        grad._value = have + ct
+
+
+def accumulate_tensor(leaf: Tensor, ct: Tensor, create_graph: bool) -> None:
+    """``leaf.grad += ct`` on tensors, out of place and recorded when ``create_graph``."""
+    grad = leaf._grad
+    if grad is None:
+        leaf._grad = ct if create_graph else ct.detach()  # type: ignore[attr-defined]
+    elif create_graph:
+        leaf._grad = grad + ct
+    elif isinstance(ct._value, Value) or isinstance(grad._value, Value):
+        leaf._grad = grad + ct.detach()  # type: ignore[attr-defined]
+    else:
+        accumulate_array(leaf, ct._value)
+
+
+def reachable(edges: Sequence[Any], targets: set[Any]) -> set[Any]:
+    """The nodes from which some target (a leaf or a node) is reached by one edge or more."""
+    seen: set[Any] = set()
+    stack = [e.node if e.is_slot else e for e in edges]
+    nodes: list[Node] = []
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.is_leaf_edge:
+            continue
+        nodes.append(node)
+        for e in node.edges:
+            if e is not None:
+                e = e.node if e.is_slot else e
+                if e not in seen:
+                    stack.append(e)
+    needed: set[Any] = set()
+    nodes.sort(key=lambda n: -n.order)
+    for node in nodes:
+        for e in node.edges:
+            if e is not None:
+                e = e.node if e.is_slot else e
+                if e in needed or e in targets:
+                    needed.add(node)
+                    break
+    return needed
+
+
+def run_backward(
+    roots: Sequence[tuple[Any, Any]],
+    *,
+    inputs: Sequence[Tensor] | None = None,
+    keep: bool = False,
+    create_graph: bool = False,
+    accumulate: bool = True,
+) -> Walk:
+    """Send the cotangents ``roots`` = [(edge, cotangent), …] down the tape.
+
+    With ``inputs``, only what leads to them is visited; their cotangents are in ``walk.captured`` by position.
+    """
+    walk = Walk(keep=keep, create_graph=create_graph, accumulate=accumulate)
+    if inputs is not None:
+        _prepare_captures(walk, [e for e, _ in roots], inputs)
+    plain = not create_graph
+    for _edge, ct in roots:
+        if isinstance(ct, Tensor):
+            plain = False
+    walk.tensors = not plain
+    level = max((_edge_level(e) for e, _ in roots), default=0)
+    before = MODES.grad
+    token = enter(IGNORE)
+    MODES.grad = create_graph or (level > 0 and before)
+    try:
+        for edge, ct in roots:
+            walk.deliver(edge, _tensor(ct) if walk.tensors else ct)
+        walk.run()
+        walk.finish()
+    finally:
+        MODES.grad = before
+        leave(token)
+    return walk
+
+
+def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
+    """:func:`run_backward` from one output on NumPy values: what a training step does.
+
+    The same walk as :meth:`Walk.run` without what a plain graph does not need (half the time of a small one); at the
+    first node that has hooks, several outputs or no rule on arrays, the general walk takes over.
+    """
+    token = enter(IGNORE)
+    leaves: dict[Any, Any] = {}
+    pending: dict[Any, Any] = {}
+    heap: list[tuple[int, Any]] = []
+    node = edge
+    hooked = HOOKS.data  # a plain dictionary: its truth costs nothing
+    anomaly = MODES.anomaly
+    try:
+        while True:
+            if hooked or anomaly or not node.plain:
+                _go_on(node, ct, keep, leaves, pending, heap)
+                return
+            if node.saved is None:
+                raise RuntimeError(FREED)
+            if LAST.order < node.order:
+                check_saved(node)
+            cts = node.pull(ct)
+            if node.frees and not keep:
+                node.saved = None
+            i = 0
+            for e in node.edges:
+                ct = cts[i]
+                i += 1
+                if ct is None:
+                    continue
+                if e in pending:
+                    pending[e] = pending[e] + ct
+                elif e.is_leaf_edge:
+                    have = leaves.get(e)
+                    leaves[e] = ct if have is None else have + ct
+                elif e.is_slot:
+                    _deliver_slot(e, ct, pending, heap)
+                else:
+                    pending[e] = ct
+                    heappush(heap, (e.order, e))
+            if not heap:
+                break
+            node = heappop(heap)[1]
+            ct = pending.pop(node)
+        cts = None
+        for leaf in leaves:
+            if leaf._hooks or leaf._post_hooks or "_accumulate_kept" in leaf.__dict__:
+                _go_on(None, None, keep, leaves, pending, heap)
+                return
+        ct = None
+        while leaves:
+            accumulate_array(*leaves.popitem())
+    finally:
+        leave(token)
+
+
+def _deliver_slot(edge: Any, ct: Any, pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> None:
+    node = edge.node
+    sent = pending.get(node)
+    if sent is None:
+        sent = pending[node] = [None] * node.n_outputs
+        heappush(heap, (node.order, node))
+    have = sent[edge.index]
+    sent[edge.index] = ct if have is None else have + ct
+
+
+def _go_on(node: Any, ct: Any, keep: bool, leaves: dict[Any, Any], pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> None:
+    """Hand a quick walk over to the general one."""
+    walk = Walk(keep=keep, create_graph=False, accumulate=True)
+    walk.leaves, walk.pending, walk.heap = leaves, pending, heap
+    if node is not None:
+        pending[node] = ct
+        heappush(heap, (node.order, node))
+    before = MODES.grad
+    MODES.grad = False
+    try:
+        walk.run()
+        walk.finish()
+    finally:
+        MODES.grad = before
+
+
+def _prepare_captures(walk: Walk, roots: list[Any], inputs: Sequence[Tensor]) -> None:
+    captures: dict[Any, list[int]] = {}
+    targets: set[Any] = set()
+    for i, x in enumerate(inputs):
+        gn = x._gn
+        if gn is LEAF:
+            key: Any = x
+            targets.add(x)
+        else:
+            key = (gn.node, gn.index) if gn.is_slot else (gn, 0)
+            targets.add(key[0])
+        captures.setdefault(key, []).append(i)
+    walk.captures = captures
+    walk.needed = reachable(roots, targets)
+    walk.visit = walk.needed | targets
+
+
+def _edge_level(edge: Any) -> int:
+    if edge.is_leaf_edge:
+        v = edge._value
+        return v.level if isinstance(v, Value) else 0
+    node = edge.node if edge.is_slot else edge
+    return int(node.level)

@@ -1,0 +1,135 @@
+"""In-place operations: the functional operation, written over its first argument.
+
+``x.mul_(y)`` is ``mul`` of what ``x`` was; the memory of ``x`` then takes the result and its history becomes that of
+the result.  When nothing is recorded the write goes straight to memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .modes import MODES
+from .mutation import written
+from .node import LEAF
+from .tensor import Tensor, wrap, wrap_with
+from .value import Value
+from .views import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, rebase
+
+
+def inplace(name: str, function: Callable[..., Any], x: Tensor, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
+    """``x.name(*args)``: write ``function(x, *args)`` over ``x``; returns ``x``.
+
+    Raises RuntimeError for a leaf that requires gradient, a result of another shape or of a dtype that ``x`` cannot
+    hold, and memory that several elements share.
+    """
+    recording = MODES.grad and (x._gn is not None or any(isinstance(a, Tensor) and a._gn is not None for a in args))
+    if recording:
+        check_writable(x)
+        source = wrap_with(snapshot(x._value), x._gn) if x._gn is not LEAF else x
+        if x._gn is None:
+            source = wrap(snapshot(x._value))
+    else:
+        source = wrap(x._value)
+    result = function(source, *args, **kw)
+    return overwrite(name, x, result, recording)
+
+
+def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
+    """Let ``x`` hold what ``result`` holds, and have its history."""
+    check_result(name, x, result)
+    if isinstance(x._value, Value) or isinstance(result._value, Value):
+        if result.dtype is not x.dtype:
+            result = result.to(x.dtype)  # type: ignore[attr-defined]
+        rebase(x, result, result._value)
+        return x
+    store(name, x, result._value)
+    if recording and (result._gn is not None or x._gn is not None):
+        if result.dtype is not x.dtype and result._gn is not None:
+            result = result.to(x.dtype)  # type: ignore[attr-defined]
+        rebase(x, result)
+    return x
+
+
+def store(name: str, x: Tensor, value: Any) -> None:
+    """Write the raw ``value`` into the memory of ``x`` and note the write."""
+    have = x._value
+    if isinstance(have, np.generic):
+        if not x._flags & UNTRACKED:
+            written(have, name)
+        new_value = value if value.dtype == have.dtype else value.astype(have.dtype)
+        fresh = np.array(new_value).reshape(())
+        x._value = fresh
+        from .mutation import carry
+
+        carry(have, fresh)
+        return
+    if not have.flags.writeable or 0 in have.strides:
+        check_memory(have)
+    np.copyto(have, value, casting="unsafe")
+    if not x._flags & UNTRACKED:
+        written(have, name)
+
+
+def snapshot(value: Any) -> Any:
+    """The value as it is now, safe from a later write."""
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def check_memory(value: np.ndarray[Any, Any]) -> None:
+    """Refuse to write where several elements are one memory location."""
+    for size, stride in zip(value.shape, value.strides, strict=True):
+        if size > 1 and stride == 0:
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory location."
+                " Please clone() the tensor before performing the operation."
+            )
+    if not value.flags.writeable:
+        value.flags.writeable = True
+
+
+def check_writable(x: Tensor) -> None:
+    """Refuse what cannot be recorded: leaves, views of leaves, views that were taken without gradient."""
+    if x._gn is LEAF:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    base = x._base
+    if base is None:
+        return
+    if base._gn is LEAF:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    if x._flags & MADE_WITHOUT_GRAD and (x._gn is not None or base._gn is not None):
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case"
+            " is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the"
+            " inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside"
+            " (if you want the inplace to be tracked)."
+        )
+    if x._flags & MULTI_OUTPUT:
+        node = x.grad_fn
+        raise RuntimeError(
+            f"Output {x.output_nr} of {node.name() if node is not None else 'a function'} is a view and is being modified"
+            " inplace. This view is the output of a function that returns multiple views. Such functions do not allow the"
+            " output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+        )
+
+
+def check_result(name: str, x: Tensor, result: Tensor) -> None:
+    """Refuse a result that ``x`` cannot hold."""
+    if result._value.shape != x._value.shape:
+        have, want = list(x.shape), list(result.shape)
+        raise RuntimeError(f"output with shape {have} doesn't match the broadcast shape {want}")
+    a, b = result.dtype, x.dtype
+    if a is not b and a.category > b.category:
+        raise RuntimeError(f"result type {a.scalar_name} can't be cast to the desired output type {b.scalar_name}")
+
+
+def inplace_of(function: Callable[..., Any], name: str) -> Callable[..., Tensor]:
+    """The method ``name`` (``mul_``) that writes ``function`` (``mul``) over its tensor."""
+
+    def method(self: Tensor, *args: Any, **kw: Any) -> Tensor:
+        return inplace(name, function, self, args, kw)
+
+    method.__name__ = method.__qualname__ = name
+    return method

@@ -1,0 +1,129 @@
+"""In-place writes are remembered by the array that was written, so that a stale saved value is noticed.
+
+A write draws an order number from the tape's own counter.  A node that saved an array is stale when the array was
+written after the node was made.  So recording costs nothing, and backward costs one comparison for a node unless
+something was written since.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+
+from .node import Node, next_order
+
+_PACKAGE = __file__.rsplit("/core/", 1)[0].rsplit("\\core\\", 1)[0]
+
+
+class Write:
+    """The last write to one array: when, how often so far, by which operation and from which line of the user's."""
+
+    __slots__ = ("count", "guard", "operation", "order", "recent", "where")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.order = 1
+        self.operation = ""
+        self.where: tuple[str, int] | None = None
+        self.guard: Any = None
+        self.recent: list[int] = []
+
+    def count_at(self, order: int) -> int:
+        """How many writes there had been when the node of that order was made."""
+        return self.count - sum(1 for o in self.recent if o < order)
+
+
+_WRITES: dict[int, Write] = {}
+
+
+class _Last:
+    __slots__ = ("order",)
+
+    def __init__(self) -> None:
+        self.order = 1
+
+
+LAST = _Last()
+
+
+def root(value: Any) -> Any:
+    """The object that owns the memory of ``value``."""
+    while type(value) is np.ndarray:
+        base = value.base
+        if base is None:
+            break
+        if type(base) is not np.ndarray:
+            return base if isinstance(base, np.ndarray) else value
+        value = base
+    return value
+
+
+def user_line() -> tuple[str, int] | None:
+    """File and line of the innermost frame that is not ours."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_PACKAGE):
+            return (frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def written(value: Any, operation: str) -> None:
+    """Note that the memory of ``value`` (an array, or a NumPy scalar that is being replaced) has been overwritten."""
+    owner = root(value)
+    key = id(owner)
+    write = _WRITES.get(key)
+    if write is None:
+        write = _WRITES[key] = Write()
+        if isinstance(owner, np.ndarray):
+            write.guard = weakref.ref(owner, lambda _ref, key=key: _WRITES.pop(key, None))
+    write.count += 1
+    write.order = LAST.order = next_order()
+    recent = write.recent
+    recent.append(write.order)
+    if len(recent) > 64:  # enough to count back from; a parameter is written at every step
+        del recent[:32]
+    write.operation = operation
+    write.where = user_line()
+
+
+def carry(old: Any, new: Any) -> None:
+    """``new`` takes the place of ``old`` (a 0-d tensor moved from a scalar to memory): it keeps the count."""
+    write = _WRITES.get(id(root(old)))
+    if write is not None:
+        written(new, write.operation)
+        _WRITES[id(root(new))].count = write.count
+
+
+def version(value: Any) -> int:
+    """How often the memory of ``value`` was written in place."""
+    write = _WRITES.get(id(root(value)))
+    return 0 if write is None else write.count
+
+
+def stale(value: Any, order: int) -> Write | None:
+    """The write that overwrote ``value`` after the node of that order was made, or None."""
+    if not isinstance(value, (np.ndarray, np.generic)):
+        return None
+    write = _WRITES.get(id(root(value)))
+    return write if write is not None and write.order < order else None
+
+
+def stale_error(node: Node, write: Write, value: Any, output_of: str, expected: int) -> RuntimeError:
+    """PyTorch's message, and the line that did it."""
+    from .dtype import FROM_NUMPY
+
+    kind = {"float32": "Float", "float64": "Double"}.get(FROM_NUMPY[value.dtype].name, FROM_NUMPY[value.dtype].name)
+    shape = ", ".join(map(str, value.shape))
+    where = f" The value was overwritten by {write.operation}"
+    where += f" at {write.where[0]}:{write.where[1]}." if write.where else "."
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{kind}Tensor [{shape}]]{output_of} is at version {write.count}; expected version {expected} instead."
+        " Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        f"torch.autograd.set_detect_anomaly(True).{where}"
+        f" {node.name()} had saved it: compute with a clone, or out of place."
+    )

@@ -1,0 +1,55 @@
+"""What a tensor's value can be besides a NumPy array: an interpreter's value.
+
+A raw value (``numpy.ndarray``, or a NumPy scalar for 0-d) has level 0.  Every transform that is open (``vmap``, ``jvp``,
+``grad``) has a level of its own, greater than that of everything it encloses, and its values carry that number.  An
+operation is interpreted by the value of the highest level among its arguments, which runs the operation again on what
+it wraps; so transforms nest in any order and never mix up whose tangent or whose batch axis is whose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .op import Op
+    from .tensor import Tensor
+
+
+class Value:
+    """Base of all interpreters' values.  ``shape`` and ``dtype`` are what the user of the transform sees."""
+
+    __slots__ = ("level",)
+    level: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise TypeError(f"{type(self).__name__} has no shape")
+
+    @property
+    def dtype(self) -> Any:
+        """The NumPy dtype, wrapped so that it never compares as the dtype of a raw value (see ``apply.py``)."""
+        return self
+
+    @property
+    def numpy_dtype(self) -> Any:
+        raise TypeError(f"{type(self).__name__} has no dtype")
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def interpret(self, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        """Apply ``op``; a Tensor, or a tuple of Tensors where the operation has several outputs."""
+        raise TypeError(f"{type(self).__name__} does not interpret {op.name}")
+
+    def under(self, tensor: Tensor) -> Tensor:
+        """``tensor`` as derivative rules at this level see it: without this level's tape."""
+        raise TypeError
+
+    def lift(self, tensor: Tensor) -> Tensor:
+        """The inverse of :meth:`under`."""
+        raise TypeError
+
+    def concrete(self) -> Any:
+        """The raw array behind, for printing; raises when there is none."""
+        raise TypeError
