@@ -161,7 +161,8 @@ class Op:
                 raws[0] = materialise(args[0])
             r = self.impl(*raws, **kw)
             out = wrap(r)
-            _link_view(out, args[0], self, kw)
+            if np.may_share_memory(r, raws[0]):  # a reshape that had to copy is no view
+                _link_view(out, args[0], self, kw)
         else:
             token = enter(IGNORE)
             try:

@@ -17,6 +17,7 @@ mul = declare.binary(
     doc="The product of ``input`` and ``other``, elementwise and broadcast.",
 )  # fmt: skip
 neg = declare.unary("neg", operator.neg, lambda t: -t, result="same", aliases=("negative",), doc="``-input``, elementwise.")
+Tensor.__neg__ = neg  # type: ignore[attr-defined]
 sin = declare.unary("sin", np.sin, lambda t, x: t * cos(x), doc="The sine of ``input`` (radians), elementwise.")
 cos = declare.unary("cos", np.cos, lambda t, x: -t * sin(x), doc="The cosine of ``input`` (radians), elementwise.")
 exp = declare.unary("exp", np.exp, lambda t, out: t * out, doc="e to the power of ``input``, elementwise.")

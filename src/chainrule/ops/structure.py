@@ -1,0 +1,90 @@
+"""The handful of structural operations that derivative rules are written with; each works on arrays and tensors alike.
+
+The public functions (``reshape``, ``sum``, ``expand`` …) parse PyTorch's arguments and end here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.batching import along_dims, lead_reshape
+from ..core.dtype import FROM_NUMPY, dtype
+from ..core.op import Op
+
+
+def _expand(x: Any, *, shape: tuple[int, ...]) -> Any:
+    if x.shape == shape:
+        return x
+    a = np.asarray(x)
+    lead = len(shape) - a.ndim
+    strides = (0,) * lead + tuple([0 if n == 1 else s for n, s in zip(a.shape, a.strides, strict=True)])
+    # ndarray() with strides is ten times as quick as broadcast_to, and the shapes have been checked by the caller.
+    base = a if a.flags.writeable and a.flags.c_contiguous else np.broadcast_to(a, shape)
+    return np.ndarray(shape, a.dtype, base, 0, strides) if base is a else base
+
+
+def _sum(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
+    if x.dtype.kind not in "fc" or x.dtype.itemsize > 2 or x.dtype.kind == "c":
+        if x.dtype.kind in "fcbiu":
+            return np.add.reduce(x, axis=dim, keepdims=keepdim)
+    return np.asarray(np.add.reduce(np.asarray(x, np.float32), axis=dim, keepdims=keepdim)).astype(x.dtype)
+
+
+def _cast(x: Any, *, dtype: Any) -> Any:
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        x = x.real
+    return x.astype(dtype)
+
+
+def _uncast(g: Any, x_dtype: Any) -> Any:
+    return cast(g, dtype=x_dtype)
+
+
+def kept(shape: tuple[int, ...], dim: tuple[int, ...]) -> tuple[int, ...]:
+    """``shape`` with the reduced dimensions as 1."""
+    return tuple([1 if i in dim else n for i, n in enumerate(shape)])
+
+
+view = Op(
+    "view", lambda x, *, shape: np.reshape(x, shape), kind="view",
+    vjp=[lambda g, x_shape: view(g, shape=tuple(x_shape))], batch=lead_reshape, node="ViewBackward0",
+)  # fmt: skip
+expand_to = Op(
+    "expand", _expand, kind="view",
+    vjp=[lambda g, x_shape: sum_to(g, shape=tuple(x_shape))], batch=lead_reshape,
+)  # fmt: skip
+sum_dims = Op(
+    "sum", _sum, kind="linear",
+    vjp=[lambda g, x_shape, dim, keepdim: expand_to(g if keepdim else view(g, shape=kept(x_shape, dim)), shape=tuple(x_shape))],
+    batch=along_dims("dim"), node="SumBackward1",
+)  # fmt: skip
+permute = Op(
+    "permute", lambda x, *, dims: np.transpose(x, dims), kind="view",
+    vjp=[lambda g, dims: permute(g, dims=tuple(int(i) for i in np.argsort(dims)))],
+    batch=lambda op, args, mask, kw: op(args[0], dims=(0, *[d + 1 for d in kw["dims"]])),
+)  # fmt: skip
+cast = Op(
+    "cast", _cast, kind="linear", vjp=[_uncast], batch=lambda op, args, mask, kw: op(args[0], **kw), node="ToCopyBackward0",
+)  # fmt: skip
+clone = Op(
+    "clone", lambda x: np.array(x) if isinstance(x, np.ndarray) else x, kind="linear", vjp=[lambda g: g],
+    batch=lambda op, args, mask, kw: op(args[0]),
+)  # fmt: skip
+
+
+def sum_to(x: Any, *, shape: tuple[int, ...]) -> Any:
+    """Sum ``x`` down to ``shape``, to which it would broadcast: the transpose of :data:`expand_to`."""
+    have = tuple(x.shape)
+    if have == shape:
+        return x
+    lead = len(have) - len(shape)
+    dims = tuple(range(lead)) + tuple([i + lead for i, n in enumerate(shape) if n == 1 and have[i + lead] != 1])
+    return view(sum_dims(x, dim=dims, keepdim=False), shape=shape)
+
+
+def cast_to(x: Any, kind: dtype) -> Any:
+    """``x`` in the dtype ``kind``; ``x`` itself where it is already."""
+    have = x.dtype if isinstance(x.dtype, dtype) else FROM_NUMPY[x.dtype]
+    return x if have is kind else cast(x, dtype=kind.np)
