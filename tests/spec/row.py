@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import util
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -24,6 +24,7 @@ from zlib import crc32
 import numpy as np
 
 HERE = Path(__file__).parent
+NOT_FAMILIES = ("__init__", "row", "make_expected", "harness", "conftest")
 
 
 @dataclass(frozen=True)
@@ -155,19 +156,20 @@ class Row:
         return [i for i, (a, d) in enumerate(zip(arrays, described)) if d.grad and a.dtype.kind in "fc"]
 
 
+def family_names() -> list[str]:
+    """The modules of this directory that define ROWS."""
+    return [p.stem for p in sorted(HERE.glob("*.py")) if p.stem not in NOT_FAMILIES and not p.stem.startswith("test_")]
+
+
 @cache
+def rows_of(family: str) -> list[Row]:
+    """One family's rows; a name may occur once."""
+    rows: list[Row] = import_module(f"tests.spec.{family}").ROWS
+    names = [r.name for r in rows]
+    assert len(set(names)) == len(names), f"{family}: names occur twice: {sorted({n for n in names if names.count(n) > 1})}"
+    return rows
+
+
 def families() -> dict[str, list[Row]]:
-    """All rows by family; a name may occur once in a family."""
-    found: dict[str, list[Row]] = {}
-    for path in sorted(HERE.glob("*.py")):
-        if path.stem in ("__init__", "row", "make_expected", "harness", "conftest") or path.stem.startswith("test_"):
-            continue
-        spec = util.spec_from_file_location(f"tests.spec.{path.stem}", path)
-        assert spec is not None and spec.loader is not None
-        module = util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        rows: list[Row] = module.ROWS
-        names = [r.name for r in rows]
-        assert len(set(names)) == len(names), f"{path.name}: names occur twice: {sorted({n for n in names if names.count(n) > 1})}"
-        found[path.stem] = rows
-    return found
+    """All rows by family."""
+    return {name: rows_of(name) for name in family_names()}
