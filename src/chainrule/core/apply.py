@@ -69,6 +69,46 @@ def unary(op: Op) -> Callable[..., Any]:
     return _named(apply, op.name)
 
 
+def unary_with(op: Op) -> Callable[..., Any]:
+    """``f(input, kw, out=None)`` for a one-argument elementwise operation with metadata ``kw``."""
+    impl = op.impl
+    recordable = bool(op.rules)
+    pick = picker(op.rule_names(0) if recordable else (), ("x",))
+    quick = FLOATS if op.result == "float" or recordable else NUMBERS
+    cls: Any = None
+
+    def apply(input: Any, kw: dict[str, Any], out: Any = None) -> Any:
+        nonlocal cls
+        if not isinstance(input, Tensor):
+            return impl(input, **kw) if isinstance(input, (np.ndarray, np.generic)) else refuse(op, "input", 1, input)
+        v = input._value
+        if v.dtype not in quick or out is not None:
+            return elementwise(op, (input,), out, kw)
+        token = enter(IGNORE)
+        try:
+            r = impl(v, **kw)
+        finally:
+            leave(token)
+        result = new(Tensor)
+        result._value = r
+        gn = input._gn
+        if gn is not None and recordable and MODES.grad:
+            if MODES.saved_hooks or MODES.anomaly:
+                record(op, result, r, (v,), (input,), kw)
+                return result
+            if cls is None:
+                cls = op.node_class()
+            node = new(cls)
+            node.edges = (input if gn is LEAF else gn,)
+            node.saved = pick(r, (v,), kw, None)
+            node.fit = None
+            node.order = next_order()
+            result._gn = node
+        return result
+
+    return _named(apply, op.name)
+
+
 def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable[..., Any]:
     """The public function of a two-argument elementwise operation, or (``operator``) the method behind an operator.
 

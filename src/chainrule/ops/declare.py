@@ -65,6 +65,7 @@ def binary(
     *,
     result: Any = "same",
     operator: str | None = None,
+    commutative: bool = False,
     inplace: bool = True,
     aliases: Sequence[str] = (),
     node: str | None = None,
@@ -82,8 +83,9 @@ def binary(
     if method:
         attach(function, name, inplace=inplace, aliases=aliases)
     if operator is not None:
-        setattr(Tensor, f"__{operator}__", apply.binary(op, operator=True))
-        setattr(Tensor, f"__r{operator}__", apply.binary(op, operator=True, reverse=True))
+        forward = apply.binary(op, operator=True)
+        setattr(Tensor, f"__{operator}__", forward)
+        setattr(Tensor, f"__r{operator}__", forward if commutative else apply.binary(op, operator=True, reverse=True))
         if inplace:
             setattr(Tensor, f"__i{operator}__", inplace_of(function, f"{name}_"))
     return function  # type: ignore[no-any-return]
