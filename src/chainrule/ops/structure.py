@@ -12,6 +12,7 @@ import numpy as np
 from ..core.batching import along_dims, lead_reshape
 from ..core.dtype import FROM_NUMPY, dtype
 from ..core.op import Op
+from .summation import add_over
 
 
 def _expand(x: Any, *, shape: tuple[int, ...]) -> Any:
@@ -23,13 +24,6 @@ def _expand(x: Any, *, shape: tuple[int, ...]) -> Any:
     # ndarray() with strides is ten times as quick as broadcast_to, and the shapes have been checked by the caller.
     base = a if a.flags.writeable and a.flags.c_contiguous else np.broadcast_to(a, shape)
     return np.ndarray(shape, a.dtype, base, 0, strides) if base is a else base
-
-
-def _sum(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
-    if x.dtype.kind not in "fc" or x.dtype.itemsize > 2 or x.dtype.kind == "c":
-        if x.dtype.kind in "fcbiu":
-            return np.add.reduce(x, axis=dim, keepdims=keepdim)
-    return np.asarray(np.add.reduce(np.asarray(x, np.float32), axis=dim, keepdims=keepdim)).astype(x.dtype)
 
 
 def _cast(x: Any, *, dtype: Any) -> Any:
@@ -56,7 +50,7 @@ expand_to = Op(
     vjp=[lambda g, x_shape: sum_to(g, shape=tuple(x_shape))], batch=lead_reshape,
 )  # fmt: skip
 sum_dims = Op(
-    "sum", _sum, kind="linear",
+    "sum", add_over, kind="linear",
     vjp=[lambda g, x_shape, dim, keepdim: expand_to(g if keepdim else view(g, shape=kept(x_shape, dim)), shape=tuple(x_shape))],
     batch=along_dims("dim"), node="SumBackward1",
 )  # fmt: skip
