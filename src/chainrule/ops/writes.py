@@ -1,0 +1,167 @@
+"""A tensor's memory: its order, other names for it, and writing to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import device as _device
+from ..core.inplace import check_writable, overwrite, store
+from ..core.meta import Meta
+from ..core.modes import MODES
+from ..core.mutation import written
+from ..core.naming import argument_error
+from ..core.op import Op
+from ..core.size import channels_last_3d_strides, channels_last_strides, contiguous_strides, expand_shape
+from ..core.tensor import Tensor, materialise, new, wrap
+from ..core.value import Value
+from ..core.views import UNTRACKED
+from .data import scalar_of
+from .declare import method
+
+
+def in_format(value: Any, memory_format: Any) -> Any:
+    """A value laid out in ``memory_format``; the value itself where it is already."""
+    if memory_format is _device.preserve_format or isinstance(value, np.generic):
+        return value
+    shape = tuple(value.shape)
+    if memory_format is _device.channels_last:
+        strides = channels_last_strides(shape)
+    elif memory_format is _device.channels_last_3d:
+        strides = channels_last_3d_strides(shape)
+    else:
+        strides = contiguous_strides(shape)
+    if isinstance(value, Value):
+        if isinstance(value, Meta):
+            return Meta(shape, value.numpy_dtype, tuple([s * value.numpy_dtype.itemsize for s in strides]))
+        return value
+    want = tuple([s * value.dtype.itemsize for s in strides])
+    if value.strides == want:
+        return value
+    out: Any = np.ndarray(shape, value.dtype, np.empty(value.size, value.dtype), 0, want)
+    out[...] = value
+    return out
+
+
+# -- other names for the same memory ---------------------------------------------------------------------------------
+
+
+detach_op = Op("detach", lambda x: x, kind="general", batch=lambda op, args, mask, kw: op(args[0]))
+
+
+def _shared(self: Tensor, flags: int) -> Tensor:
+    value = self._value
+    if isinstance(value, np.generic):
+        value = materialise(self)
+    out = new(Tensor)
+    out._value = value
+    if flags:
+        out._flags = flags
+    return out
+
+
+@method
+def detach(self: Tensor) -> Tensor:
+    """The same memory without a history; writes to it are noticed by backward.
+
+    >>> import chainrule as torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> x.detach().requires_grad
+    False
+    """
+    if isinstance(self._value, Value):
+        return detach_op(self)  # type: ignore[no-any-return]
+    return _shared(self, self._flags & UNTRACKED)
+
+
+def _get_data(self: Tensor) -> Tensor:
+    if isinstance(self._value, Value):
+        return detach(self)
+    return _shared(self, UNTRACKED)
+
+
+def _set_data(self: Tensor, other: Any) -> None:
+    if not isinstance(other, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(other).__name__}")
+    if self._gn is not None and other.dtype.category < 2:
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+    value = other._value
+    self._value = materialise(other) if isinstance(value, np.generic) else value
+
+
+Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+@method
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write ``value``, a number or a 0-d tensor, to every element.
+
+    >>> import chainrule as torch
+    >>> torch.zeros(2).fill_(3)
+    tensor([3., 3.])
+    """
+    if isinstance(value, Tensor):
+        if value._value.ndim:
+            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._value.ndim} dimensions.")
+        return write("fill_", self, value)
+    number = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(number, (int, float, complex)):
+        raise argument_error("fill_", "value", "Number", value, 1)
+    return write("fill_", self, wrap(scalar_of(number, self.dtype)))
+
+
+@method
+def zero_(self: Tensor) -> Tensor:
+    """Write 0 to every element."""
+    have = self._value
+    if self._gn is None and self._base is None and type(have) is np.ndarray and have.flags.writeable:
+        have.fill(0)
+        if not self._flags & UNTRACKED:
+            written(have, "zero_")
+        return self
+    return fill_(self, 0)
+
+
+@method
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write ``src``, broadcast and cast, over this tensor.
+
+    >>> import chainrule as torch
+    >>> torch.zeros(2, dtype=torch.int64).copy_(torch.tensor([1.7, 2.2]))
+    tensor([1, 2])
+    """
+    if not isinstance(src, Tensor):
+        raise argument_error("copy_", "other", "Tensor", src, 1)
+    return write("copy_", self, src)
+
+
+def write(name: str, x: Tensor, source: Tensor) -> Tensor:
+    """Write ``source``, broadcast and cast, over ``x`` and give ``x`` its history."""
+    recording = MODES.grad and (x._gn is not None or source._gn is not None)
+    if recording:
+        check_writable(x)
+    have, value = x._value, source._value
+    if value.shape != have.shape:
+        expand_shape(tuple(value.shape), tuple(have.shape))
+    if not recording and not isinstance(have, Value) and not isinstance(value, Value):
+        if value.shape != have.shape:
+            value = np.broadcast_to(value, have.shape)
+        store(name, x, value.real if value.dtype.kind == "c" and have.dtype.kind != "c" else value)
+        return x
+    if isinstance(have, Meta) and not isinstance(value, Value):
+        return x
+    result = source
+    if result.dtype is not x.dtype:
+        result = result.to(x.dtype)  # type: ignore[attr-defined]
+    if value.shape != have.shape:
+        result = result.expand(tuple(have.shape))  # type: ignore[attr-defined]
+    elif result is source and result._gn is not None:
+        result = result.clone()  # type: ignore[attr-defined]
+    return overwrite(name, x, result, recording)
+
+
+__all__: list[str] = []
