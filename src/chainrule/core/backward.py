@@ -7,7 +7,9 @@ interpreters' values, transforms); a walk starts on NumPy values where it can an
 
 from __future__ import annotations
 
+import itertools
 import sys
+import threading
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -20,6 +22,15 @@ from .mutation import LAST, stale, stale_error
 from .node import FREED, HOOKS, LEAF, Node
 from .tensor import Tensor, new, wrap
 from .value import Value
+
+
+_walks = itertools.count(1).__next__
+_current = threading.local()
+
+
+def current_walk() -> int:
+    """The number of the backward pass that runs in this thread; 0 outside."""
+    return getattr(_current, "number", 0)
 
 
 class Walk:
@@ -64,6 +75,16 @@ class Walk:
             self.pending[edge] = have + ct
 
     def run(self) -> None:
+        """Visit all nodes, then give the leaves what arrived."""
+        before = current_walk()
+        _current.number = _walks()
+        try:
+            self.visit_nodes()
+            self.finish()
+        finally:
+            _current.number = before
+
+    def visit_nodes(self) -> None:
         """Visit all nodes."""
         heap = self.heap
         pending = self.pending
@@ -81,12 +102,17 @@ class Walk:
                 raise RuntimeError(FREED)
             if LAST.order < node.order:
                 check_saved(node)
+            if hooks is not None and hooks.packed:
+                from .saved_hooks import unpacked
+
+                node.saved = unpacked(node)
             if MODES.anomaly:
                 from .anomaly import guarded
 
                 cts = guarded(self, node, g)
             else:
                 cts = self.pull(node, g)
+            node.saved = saved
             if hooks is not None and hooks.post:
                 cts = run_post_hooks(node, cts, g)
             if node.frees and not self.keep:
@@ -352,7 +378,6 @@ def run_backward(
         for edge, ct in roots:
             walk.deliver(edge, _tensor(ct) if walk.tensors else ct)
         walk.run()
-        walk.finish()
     finally:
         MODES.grad = before
         leave(token)
@@ -437,7 +462,6 @@ def _go_on(node: Any, ct: Any, keep: bool, leaves: dict[Any, Any], pending: dict
     MODES.grad = False
     try:
         walk.run()
-        walk.finish()
     finally:
         MODES.grad = before
 

@@ -14,6 +14,7 @@ import numpy as np
 from .modes import MODES
 from .mutation import written
 from .node import LEAF
+from .op import level_of
 from .tensor import Tensor, wrap, wrap_with
 from .value import Value
 from .views import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, rebase
@@ -43,6 +44,8 @@ def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
     if isinstance(x._value, Value) or isinstance(result._value, Value):
         if result.dtype is not x.dtype:
             result = result.to(x.dtype)  # type: ignore[attr-defined]
+        if isinstance(result._value, Value) and level_of(x) < result._value.level:
+            result._value.accept_write(x, name)
         rebase(x, result, result._value)
         return x
     store(name, x, result._value)

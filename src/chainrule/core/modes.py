@@ -15,6 +15,7 @@ class _Modes(threading.local):
     anomaly: bool = False
     anomaly_check_nan: bool = True
     saved_hooks: tuple[Any, ...] = ()
+    vmaps: tuple[tuple[int, int, str], ...] = ()
     multithreading: bool = True
 
 

@@ -31,13 +31,14 @@ FREED = (
 class Hooks:
     """Hooks of one node: on the node itself, and those of its output tensors by output number."""
 
-    __slots__ = ("captures", "post", "pre", "retain", "tensor")
+    __slots__ = ("packed", "post", "pre", "retain", "tensor")
 
     def __init__(self) -> None:
         self.pre = HookTable()
         self.post = HookTable()
         self.tensor: dict[int, HookTable] = {}
         self.retain: dict[int, Any] = {}
+        self.packed = False
 
 
 class Node:

@@ -159,10 +159,7 @@ class Op:
         if self.kind == "view":
             if isinstance(raws[0], np.generic):
                 raws[0] = materialise(args[0])
-            r = self.impl(*raws, **kw)
-            out = wrap(r)
-            if np.may_share_memory(r, raws[0]):  # a reshape that had to copy is no view
-                _link_view(out, args[0], self, kw)
+            return _as_view(self, args[0], self.impl(*raws, **kw), kw)
         else:
             token = enter(IGNORE)
             try:
@@ -237,10 +234,27 @@ def record(
     return node
 
 
-def _link_view(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any]) -> None:
+def _as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Any:
+    from .views import as_view, as_views
+
+    if op.outputs != 1:
+        return as_views(op, x, r, kw)
+    if r.size and not np.may_share_memory(r, x._value):  # a reshape that had to copy is no view
+        out = wrap(r)
+        if x._gn is not None and MODES.grad:
+            record(op, out, r, (x._value,), (x,), kw)
+        return out
+    return as_view(op, x, r, kw)
+
+
+def _link_view(out: Any, x: Tensor, op: Op, kw: dict[str, Any]) -> None:
     from .views import link
 
-    link(out, x, op, kw)
+    if op.outputs == 1:
+        link(out, x, op, kw)
+        return
+    for k, o in enumerate(out):
+        link(o, x, op, kw, k)
 
 
 def interpret(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:

@@ -38,18 +38,44 @@ class Value:
     def ndim(self) -> int:
         return len(self.shape)
 
+    @property
+    def requires_grad(self) -> bool:
+        """True when something inside is recorded on a tape of a lower level."""
+        return False
+
+    @property
+    def inner_grad_fn(self) -> Any:
+        """The node of that lower tape."""
+        return None
+
+    def tape_below(self, tensor: Tensor, cotangent: Any) -> tuple[Tensor, Any] | None:
+        """The tensor of the level below, and its cotangent, on whose tape ``backward`` may go on."""
+        return None
+
     def interpret(self, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """Apply ``op``; a Tensor, or a tuple of Tensors where the operation has several outputs."""
         raise TypeError(f"{type(self).__name__} does not interpret {op.name}")
 
     def under(self, tensor: Tensor) -> Tensor:
         """``tensor`` as derivative rules at this level see it: without this level's tape."""
-        raise TypeError
+        from .tensor import wrap
+
+        return wrap(self)
 
     def lift(self, tensor: Tensor) -> Tensor:
         """The inverse of :meth:`under`."""
-        raise TypeError
+        return tensor
 
-    def concrete(self) -> Any:
-        """The raw array behind, for printing; raises when there is none."""
-        raise TypeError
+    def accept_write(self, target: Tensor, operation: str) -> None:
+        """Refuse, if need be, to become the value of ``target``, which is of a lower level."""
+
+    def concrete(self, what: str) -> Any:
+        """The raw array behind, for ``what`` (``"item"``, ``"bool"``, ``"numpy"``); raises where there is none."""
+        raise TypeError(f"{type(self).__name__} has no concrete value for {what}")
+
+
+def interpreted(result: Any, wrap_one: Any) -> Any:
+    """Wrap the one output or each of several."""
+    if isinstance(result, (tuple, list)):
+        return tuple([wrap_one(r) for r in result])
+    return wrap_one(result)

@@ -7,49 +7,98 @@ the base a new history; every live view's history is then replayed from it.  A w
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from .modes import MODES
-from .node import Node, next_order
+from .node import LEAF, Node, next_order
+from .op import Op, edge_of, record
 from .tensor import Tensor, new, wrap, wrap_with
-
-if TYPE_CHECKING:
-    from .op import Op
 
 MADE_WITHOUT_GRAD = 1
 MULTI_OUTPUT = 2
 UNTRACKED = 4
 
 
-def link(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any]) -> None:
-    """``out`` is the view ``op(x, **kw)``."""
+def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
+    """The tensor around ``r``, which is the view ``op(x, **kw)`` of the memory of ``x``; recorded if asked.
+
+    What every view operation ends with; the same steps as :func:`link` and :func:`~chainrule.core.op.record`, without
+    the calls.
+    """
+    out = new(Tensor)
+    out._value = r
+    base = x._base
+    if base is None:
+        out._base = base = x
+        out._replay = ((op, kw, None),)
+    else:
+        out._base = base
+        out._replay = (*x._replay, (op, kw, None))
+    grad = MODES.grad
+    if x._flags or not grad:
+        _inherit(out, x)
+    views = base._views
+    if views is None:
+        base._views = [ref(out)]
+    else:
+        if len(views) > 7 and len(views) & (len(views) - 1) == 0:
+            views[:] = [v for v in views if v() is not None]
+        views.append(ref(out))
+    gn = x._gn
+    if gn is not None and grad and op.rules is not None:
+        if MODES.saved_hooks or MODES.anomaly:
+            record(op, out, r, (x._value,), (x,), kw)
+            return out
+        node = new(op.node_class())
+        node.edges = (x if gn is LEAF else gn,)
+        node.saved = op.pickers()[0](r, (x._value,), kw, None)
+        node.fit = None
+        node.order = next_order()
+        out._gn = node
+    return out
+
+
+def as_views(op: Op, x: Tensor, parts: Sequence[Any], kw: dict[str, Any]) -> tuple[Tensor, ...]:
+    """:func:`as_view` for an operation with several outputs; none of them may be written in place later."""
+    outs = tuple([wrap(r) for r in parts])
+    for k, out in enumerate(outs):
+        link(out, x, op, kw, k)
+    if x._gn is not None and MODES.grad:
+        record(op, outs, parts, (x._value,), (x,), kw)
+    return outs
+
+
+def _inherit(out: Tensor, x: Tensor) -> None:
+    out._flags = x._flags | (0 if MODES.grad else MADE_WITHOUT_GRAD)
+
+
+def link(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any], index: int | None = None) -> None:
+    """``out`` is the view ``op(x, **kw)``, or output ``index`` of it."""
     base = x._base
     if base is None:
         base = x
     out._base = base
-    out._replay = (*x._replay, (op, kw))
-    flags = x._flags & UNTRACKED
-    if not MODES.grad:
-        flags |= MADE_WITHOUT_GRAD
-    if flags:
-        out._flags = flags
+    out._replay = (*x._replay, (op, kw, index))
+    _inherit(out, x)
+    if index is not None:
+        out._flags |= MULTI_OUTPUT
     views = base._views
     if views is None:
-        base._views = [weakref.ref(out)]
+        base._views = [ref(out)]
         return
     if len(views) & (len(views) - 1) == 0 and len(views) > 7:
         views[:] = [v for v in views if v() is not None]
-    views.append(weakref.ref(out))
+    views.append(ref(out))
 
 
-def replay(base: Any, steps: Sequence[tuple[Op, dict[str, Any]]]) -> Any:
+def replay(base: Any, steps: Sequence[tuple[Op, dict[str, Any], int | None]]) -> Any:
     """Take the view again from ``base`` (an array or a tensor)."""
-    for op, kw in steps:
-        base = op(base, **kw)
+    for op, kw, index in steps:
+        base = op(base, **kw) if index is None else op(base, **kw)[index]
     return base
 
 
@@ -102,8 +151,6 @@ def rebase(x: Tensor, written: Tensor, level_value: Any = None) -> None:
             base._value = scatter(base, written, x._replay)._value
         old = base._gn
         if old is not None or written._gn is not None:
-            from .op import edge_of
-
             node = CopySlices.record(
                 None if old is None else edge_of(base), None if written._gn is None else edge_of(written), x._replay
             )
@@ -126,8 +173,8 @@ def refresh(base: Tensor, values: bool) -> None:
     """Replay every live view of ``base`` whose history (or value) depends on it."""
     if not base._views or (base._gn is None and not values):
         return
-    for ref in base._views:
-        view = ref()
+    for held in base._views:
+        view = held()
         if view is None:
             continue
         if not values and view._flags & UNTRACKED:
