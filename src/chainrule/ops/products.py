@@ -14,6 +14,7 @@ import numpy as np
 from ..core.op import Op
 from ..core.tensor import Tensor
 from .structure import expand_to, permute, sum_dims, sum_to, view
+from .summation import add_over, ones
 
 BLAS = frozenset({np.dtype(c) for c in ("f4", "f8", "c8", "c16")})
 _ndarray = np.ndarray
@@ -139,17 +140,10 @@ dot = Op(
 )  # fmt: skip
 
 
-_ONES: dict[tuple[int, Any], Any] = {}
-
-
 def _column_sums(x: Any) -> Any:
-    if x.dtype not in BLAS or x.ndim != 2 or x.shape[0] > 64:
-        return np.asarray(np.add.reduce(wide(x), tuple(range(x.ndim - 1)))).astype(x.dtype, copy=False)
-    key = (x.shape[0], x.dtype)
-    ones = _ONES.get(key)
-    if ones is None:
-        ones = _ONES[key] = np.ones(key[0], key[1])
-    return ones.dot(x)  # a third of the time of a reduction on small matrices
+    if x.dtype in BLAS and x.ndim == 2 and x.shape[0] <= 512:
+        return ones(x.dtype, x.shape[0]).dot(x)
+    return add_over(x, dim=tuple(range(x.ndim - 1)), keepdim=False)
 
 
 column_sums = Op(
