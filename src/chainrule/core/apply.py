@@ -26,6 +26,22 @@ from .value import Value
 FLOATS = frozenset({np.dtype("f4"), np.dtype("f8")})
 NUMBERS = frozenset({np.dtype(c) for c in ("f4", "f8", "i1", "i2", "i4", "i8", "u1")})
 _NATIVE = frozenset("biufc")
+_F4 = np.dtype("f4")
+_WIDE_NUMBERS = frozenset({"mul", "div"})  # PyTorch rounds a number to half precision first, except here
+
+
+def _quick_dtypes(op: Op) -> frozenset[Any]:
+    """The dtypes that the quick path takes: NumPy's result is in PyTorch's dtype, and the operation accepts them."""
+    return frozenset(d for d in (FLOATS if op.result == "float" or op.rules else NUMBERS) if _accepts(op, d))
+
+
+def _accepts(op: Op, d: Any) -> bool:
+    if op.check is not None:
+        try:
+            op.check(FROM_NUMPY[d])
+        except (RuntimeError, NotImplementedError):
+            return False
+    return True
 
 
 def unary(op: Op) -> Callable[..., Any]:
@@ -34,7 +50,7 @@ def unary(op: Op) -> Callable[..., Any]:
     rule_names = op.rule_names(0) if op.rules and op.rules[0] is not None else ()  # type: ignore[index]
     pick = picker(rule_names, ("x",))
     recordable = bool(op.rules)
-    quick = FLOATS if op.result == "float" or recordable else NUMBERS
+    quick = _quick_dtypes(op)
     cls: Any = None
 
     def apply(input: Any, *, out: Any = None) -> Any:
@@ -66,6 +82,7 @@ def unary(op: Op) -> Callable[..., Any]:
             result._gn = node
         return result
 
+    op.quick = apply
     return _named(apply, op.name)
 
 
@@ -74,7 +91,7 @@ def unary_with(op: Op) -> Callable[..., Any]:
     impl = op.impl
     recordable = bool(op.rules)
     pick = picker(op.rule_names(0) if recordable else (), ("x",))
-    quick = FLOATS if op.result == "float" or recordable else NUMBERS
+    quick = _quick_dtypes(op)
     cls: Any = None
 
     def apply(input: Any, kw: dict[str, Any], out: Any = None) -> Any:
@@ -119,7 +136,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
     recordable = bool(rules)
     names = [op.rule_names(i) if recordable and rules[i] is not None else () for i in (0, 1)]
     pick_x, pick_y = (picker(n, ("x", "y")) for n in names)
-    quick = FLOATS if op.result == "float" or recordable else NUMBERS
+    quick = _quick_dtypes(op)
     cls: Any = None
 
     def apply(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -195,6 +212,8 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
             return refuse(op, "input", 1, x)
         return elementwise(op, (x, y), out)
 
+    if not (operator or reverse):
+        op.quick = apply
     return _named(apply, op.name)
 
 
@@ -236,7 +255,8 @@ def cast_scalar(value: Any, kind: dtype) -> Any:
 def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, Any] | None = None) -> Any:
     """Apply an elementwise operation with promotion to tensors, numbers and None.
 
-    Raises RuntimeError where the shapes do not broadcast, in PyTorch's words.
+    Half precision is computed in float32 and rounded once.  Raises RuntimeError where the shapes do not broadcast, in
+    PyTorch's words.
     """
     kw = kw or {}
     if out is not None:
@@ -251,7 +271,10 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
         from .dtype import get_default_dtype
 
         kind = get_default_dtype()
+    if op.check is not None:
+        op.check(kind)
     target = kind.np
+    narrow = kind.category == 2 and kind.itemsize < 4
     raws = []
     tracked = False
     for i, a in enumerate(args):
@@ -259,11 +282,18 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
             v = a._value
             if a._gn is not None:
                 tracked = True
-            raws.append(v.astype(target) if v.dtype != target and (op.promote is None or i in op.promote) else v)
-        elif a is None:
-            raws.append(None)
+            if op.promote is None or i in op.promote:
+                if v.dtype != target:
+                    v = v.astype(target)
+                if narrow:
+                    v = v.astype(_F4)
+            raws.append(v)
+        elif a is None or (op.promote is not None and i not in op.promote):
+            raws.append(a)
+        elif narrow:
+            raws.append(_F4.type(a if op.name in _WIDE_NUMBERS else cast_scalar(a, kind)))
         else:
-            raws.append(cast_scalar(a, kind) if op.promote is None or i in op.promote else a)
+            raws.append(cast_scalar(a, kind))
     token = enter(IGNORE)
     try:
         r = op.impl(*raws, **kw)
@@ -279,6 +309,9 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
         variant = "complex" if target.kind == "c" or any(f is not None and f[1].kind == "c" for f in fit) else "raw"
         record(op, result, r, values, args, kw, variant, fit)
     return result
+
+
+Op.elementwise = staticmethod(elementwise)
 
 
 def _settle(r: Any, target: Any) -> Any:

@@ -17,12 +17,13 @@ backward), recorded tensors (derivatives of any order), duals (forward mode), ba
 
 ``vjp`` is a list with one rule an argument (``None``: not differentiable), or one callable that returns the cotangents
 of all arguments at once.  ``batch(level_args, is_batched, kw)`` says how vmap runs it in one go; without it, vmap loops.
+``check(dtype)`` raises for a dtype (of an elementwise operation, after promotion) that the operation refuses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -42,6 +43,8 @@ OPS: dict[str, Op] = {}
 class Op:
     """One operation.  Calling it works on arrays and on tensors alike."""
 
+    elementwise: ClassVar[Callable[..., Any]]  # promotion and broadcasting: apply.py, which stands on this module
+
     def __init__(
         self,
         name: str,
@@ -60,6 +63,7 @@ class Op:
         result: Literal["same", "float", "bool"] = "same",
         promote: Sequence[int] | None = None,
         infer: Callable[..., Any] | None = None,
+        check: Callable[[Any], None] | None = None,
     ) -> None:
         self.name = name
         self.impl = impl
@@ -75,7 +79,9 @@ class Op:
         self.result = result
         self.promote = promote
         self.infer = infer
+        self.check = check
         self.joint = callable(self.rules)
+        self.quick: Callable[..., Any] | None = None  # set by apply.py for elementwise operations without metadata
         self._pickers: list[Picker | None] | Picker | None = None
         self._classes: dict[tuple[str, str], type[Node]] = {}
         OPS[name] = self
@@ -144,6 +150,10 @@ class Op:
 
     def apply(self, *args: Any, **kw: Any) -> Any:
         """Run on tensors (and numbers, and None), recording if asked."""
+        if self.kind == "elementwise":
+            from .apply import elementwise
+
+            return elementwise(self, args, None, kw)
         raws = []
         tracked = False
         for a in args:
