@@ -12,7 +12,7 @@ from ..core.floating_flags import IGNORE, enter, leave
 from ..core.op import Op
 from ..core.outputs import write_out
 from . import declare
-from .dims import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, to_kind
+from .reducing import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, to_kind
 from .products import conj
 from .quick import recorder
 from .structure import expand_to, kept, sum_dims, sum_to, view
