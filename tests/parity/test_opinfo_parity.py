@@ -1,0 +1,180 @@
+"""PyTorch's own samples for every operation that chainrule has, run on both.
+
+``torch.testing._internal`` holds, for each operation, sample arguments in every dtype, arguments that must raise, and its
+aliases.  Values, dtypes, shapes, ``requires_grad`` and gradients have to agree; errors in type and words.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
+
+import chainrule  # noqa: E402
+
+from .bridge import compare, compare_gradients, ours, outcome, rebound, tensors_in  # noqa: E402
+
+DTYPES = (torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64)
+SAMPLES = 40  # of each operation and dtype, spread over all that PyTorch has
+
+# name (or "name.variant"): why it is not compared.
+SKIP: dict[str, str] = {
+    "chalf": "NumPy has no complex number of two halves",
+    "to_sparse": "sparse layouts",
+}
+
+# Memory that is not initialised has a shape and a dtype, but no values.
+NO_VALUES = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize_", "resize_as_"})
+
+
+def seeded(op: Any, *args: Any, **kwargs: Any) -> Any:
+    """What PyTorch's samples call random operations by: with the same seed each time."""
+    state = chainrule.get_rng_state()
+    chainrule.manual_seed(42)
+    try:
+        return op(*args, **kwargs)
+    finally:
+        chainrule.set_rng_state(state)
+
+
+def counterpart(info: Any) -> Any:
+    """chainrule's function for an OpInfo; None when it has none of that name."""
+    found: Any = chainrule
+    for part in info.name.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            break
+    method = getattr(chainrule.Tensor, info.name, None)
+    function = info.op
+    if isinstance(function, types.FunctionType) and function.__module__.startswith("torch.testing"):
+        return rebound(function, wrapper_set_seed=seeded) if found is not None or method is not None else None
+    return found if callable(found) else method
+
+
+def title(info: Any) -> str:
+    return info.name + ("." + info.variant_test_name if info.variant_test_name else "")
+
+
+INFOS = [i for i in op_db if title(i) not in SKIP and i.name not in SKIP and counterpart(i) is not None]
+
+
+def chosen(items: list[Any], most: int = SAMPLES) -> list[Any]:
+    """At most ``most`` of them, evenly spread."""
+    return items if len(items) <= most else [items[int(k)] for k in np.linspace(0, len(items) - 1, most)]
+
+
+def samples_of(info: Any, dtype: Any) -> list[Any]:
+    grad = dtype.is_floating_point or dtype.is_complex
+    torch.manual_seed(0)
+    return chosen(list(info.sample_inputs("cpu", dtype, requires_grad=grad and info.supports_autograd)))
+
+
+def portable(arguments: Any) -> bool:
+    """Dense tensors on the CPU, of no more dimensions than NumPy has."""
+    found = tensors_in(arguments, torch.Tensor)
+    return all(t.layout == torch.strided and t.device.type == "cpu" and t.ndim <= 64 for t in found)
+
+
+def run_sample(info: Any, function: Any, sample: Any, k: int) -> None:
+    """One sample on both sides."""
+    mine = ours(((sample.input, *sample.args), sample.kwargs))
+    torch.manual_seed(k)
+    want, error = outcome(info.op, sample.input, *sample.args, **sample.kwargs)
+    if error is not None:
+        return  # PyTorch itself refuses this sample here; the samples that must raise have a test of their own
+    chainrule.manual_seed(k)
+    got = function(*mine[0], **mine[1])
+    numbers = info.name not in NO_VALUES
+    compare(got, want, f"sample {k}", numbers=numbers)
+    if numbers:
+        process = sample.output_process_fn_grad
+        if isinstance(process, types.FunctionType):
+            want, got = process(want), rebound(process)(got)
+        compare_gradients(got, want, mine, ((sample.input, *sample.args), sample.kwargs), seed=k)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d)[6:])
+@pytest.mark.parametrize("info", INFOS, ids=title)
+def test_samples(info, dtype):
+    if dtype not in info.dtypes:
+        pytest.skip("PyTorch has no such operation in this dtype")
+    function = counterpart(info)
+    for k, sample in enumerate(samples_of(info, dtype)):
+        if not portable(((sample.input, *sample.args), sample.kwargs)):
+            continue
+        try:
+            run_sample(info, function, sample, k)
+        except Exception as error:
+            raise AssertionError(f"sample {k}: {sample.summary()}") from error
+
+
+def variant(info: Any, name: str) -> Any:
+    """(PyTorch's, chainrule's) method variant 'method_variant' or 'inplace_variant', or None."""
+    theirs = getattr(info, name)
+    label = getattr(theirs, "__name__", "<lambda>")
+    if theirs is None or label == "<lambda>" or not hasattr(torch.Tensor, label):
+        return None
+    return theirs, label
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["method_variant", "inplace_variant"])
+@pytest.mark.parametrize("info", [i for i in INFOS if variant(i, "method_variant") or variant(i, "inplace_variant")], ids=title)
+def test_methods(info, kind):
+    """The method and the in-place method exist and agree with PyTorch's."""
+    found = variant(info, kind)
+    if found is None:
+        pytest.skip("PyTorch has none")
+    theirs, label = found
+    assert hasattr(chainrule.Tensor, label), f"Tensor.{label} is missing"
+    for k, sample in enumerate(chosen(samples_of(info, torch.float32 if torch.float32 in info.dtypes else torch.int64), 8)):
+        if not isinstance(sample.input, torch.Tensor) or not portable(((sample.input, *sample.args), sample.kwargs)):
+            continue
+        args = ((sample.input.detach(), *sample.args), sample.kwargs)
+        mine = ours(args)
+        torch.manual_seed(k)
+        want, error = outcome(theirs, *args[0], **args[1])
+        if error is None:
+            chainrule.manual_seed(k)
+            got = getattr(mine[0][0], label)(*mine[0][1:], **mine[1])
+            compare(got, want, f"{label}, sample {k}", numbers=info.name not in NO_VALUES)
+            if kind == "inplace_variant":
+                assert got is mine[0][0], f"{label} returns its own tensor"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("info", [i for i in INFOS if i.aliases], ids=title)
+def test_aliases(info):
+    for alias in info.aliases:
+        place: Any = chainrule
+        for part in alias.name.split("."):
+            place = getattr(place, part, None)
+        assert place is not None or hasattr(chainrule.Tensor, alias.name.rpartition(".")[2]), f"{alias.name} is missing"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("info", [i for i in INFOS if i.error_inputs_func is not None], ids=title)
+def test_errors(info):
+    """Arguments that must raise, with the type and the words that PyTorch's own tests ask for."""
+    function = counterpart(info)
+    for sample in chosen(list(info.error_inputs("cpu")), SAMPLES):
+        arguments = ((sample.sample_input.input, *sample.sample_input.args), sample.sample_input.kwargs)
+        _, theirs = outcome(info.op, *arguments[0], **arguments[1])
+        if theirs is None or not portable(arguments) or "memory location" in str(theirs):
+            continue  # arguments that overlap each other do not come over either
+        mine = ours(arguments)
+        with pytest.raises(type(theirs)) as caught:
+            function(*mine[0], **mine[1])
+        assert words(caught.value) == words(theirs)
+
+
+def words(error: Exception) -> str:
+    """The first line, without the overloads that PyTorch lists."""
+    return str(error).strip().splitlines()[0]
