@@ -1,69 +1,94 @@
-"""Reading the sizes and dimensions that shape operations are given."""
+"""The arguments that reductions and scans share: dimensions, dtypes, NumPy's names for them, 0-d inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from ..core.naming import argument_error, type_name
-from ..core.size import Shape, normalize_dim, normalize_dims
+from ..core.dtype import FROM_NUMPY, as_dtype, dtype, int64
+from ..core.naming import argument_error
+from ..core.size import normalize_dim, normalize_dims
 from ..core.tensor import Tensor
+from .structure import cast, view
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
 
 
-def sizes(function: str, argument: str, given: tuple[Any, ...], position: int = 2) -> Shape:
-    """``f(2, 3)`` or ``f((2, 3))``: a tuple of Python integers. TypeError for anything else."""
-    if len(given) == 1 and isinstance(given[0], (tuple, list)):
-        given = tuple(given[0])
-    for n in given:
-        if type(n) is not int:
-            return tuple([_integer(function, argument, n, k, given, position) for k, n in enumerate(given)])
-    return given
+def numpy_names(function: Callable[..., Any]) -> Any:
+    """Decorator: ``axis`` and ``keepdims`` mean ``dim`` and ``keepdim``, as PyTorch's argument parser has it."""
+
+    @wraps(function)
+    def parse(*args: Any, **kw: Any) -> Any:
+        if kw:
+            kw = {_NUMPY_NAMES.get(k, k): v for k, v in kw.items()}
+        return function(*args, **kw)
+
+    return parse
 
 
-def _integer(function: str, argument: str, value: Any, k: int, given: tuple[Any, ...], position: int) -> int:
-    if type(value) is not bool and isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, Tensor):
-        return int(value.__index__())  # type: ignore[attr-defined]
-    if k == 0:
-        expected = "tuple of ints"
-        raise argument_error(function, argument, expected, value, position)
-    raise TypeError(
-        f"{function}(): argument '{argument}' failed to unpack the object at pos {k + 1} with error"
-        f' "type must be tuple of ints,but got {type_name(value)}"'
-    )
+def checked(function: str, input: Any) -> Any:
+    """The raw or interpreter's value of a tensor; TypeError in PyTorch's words for anything else."""
+    if isinstance(input, Tensor):
+        return input._value
+    raise argument_error(function, "input", "Tensor", input, 1)
 
 
-def index_of(function: str, argument: str, value: Any, position: int) -> int:
-    """One integer argument; TypeError for what is none."""
-    if type(value) is int:
-        return value
-    if type(value) is not bool and isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, Tensor) and value.dtype.category < 2 and not value.shape:
-        return int(value.__index__())  # type: ignore[attr-defined]
-    raise argument_error(function, argument, "int", value, position)
+def one_dim(dim: int, ndim: int) -> int:
+    """``dim`` counted from the front; a 0-d tensor has dimension 0."""
+    if 0 <= dim < ndim:
+        return dim
+    return normalize_dim(dim, ndim)
 
 
-def one_dim(function: str, value: Any, ndim: int, argument: str = "dim", position: int = 2) -> int:
-    """One dimension, counted from the front."""
-    return normalize_dim(value if type(value) is int else index_of(function, argument, value, position), ndim)
+def many_dims(dim: Any, ndim: int) -> tuple[int, ...]:
+    """Reduced dimensions counted from the front, in rising order; None and () are all of them.
 
-
-def many_dims(function: str, value: Any, ndim: int, argument: str = "dim", position: int = 2) -> Shape:
-    """Distinct dimensions (an int, a tuple, or None for all), counted from the front."""
-    if value is None:
+    A 0-d tensor accepts 0 and -1, and reduces nothing.
+    """
+    if type(dim) is int:
+        if 0 <= dim < ndim:
+            return (dim,)
+        dim = normalize_dim(dim, ndim)
+        return (dim,) if ndim else ()
+    if dim is None or len(dim) == 0:
         return tuple(range(ndim))
-    if isinstance(value, (tuple, list)):
-        value = sizes(function, argument, (value,), position)
-    else:
-        value = (index_of(function, argument, value, position),)
-    return normalize_dims(value, ndim)
+    found = normalize_dims(tuple(dim), ndim)
+    return tuple(sorted(found)) if ndim else ()
 
 
-def value_of(function: str, input: Any, argument: str = "input", position: int = 1) -> Any:
-    """The value of a tensor argument; TypeError for what is no tensor."""
-    if not isinstance(input, Tensor):
-        raise argument_error(function, argument, "Tensor", input, position)
-    return input._value
+def count(shape: Any, dim: tuple[int, ...]) -> int:
+    """How many elements each result of a reduction comes from."""
+    n = 1
+    for i in dim:
+        n *= shape[i]
+    return n
+
+
+def kind_of(x: Any) -> dtype:
+    """The dtype of an array or a tensor."""
+    have = x.dtype
+    return have if isinstance(have, dtype) else FROM_NUMPY[have]
+
+
+def to_kind(x: Any, kind: Any) -> Any:
+    """``x`` in the dtype ``kind``; ``x`` itself where it is already, or where ``kind`` is None."""
+    if kind is None:
+        return x
+    kind = as_dtype(kind)
+    return x if kind_of(x) is kind else cast(x, dtype=kind.np)
+
+
+def integers_to_int64(x: Any, kind: Any) -> Any:
+    """What sums and products compute in: the dtype asked for, else int64 for integers and truth values."""
+    if kind is None and kind_of(x).category < 2:
+        kind = int64
+    return to_kind(x, kind)
+
+
+def along(op: Callable[..., Any], x: Any, dim: int, **kw: Any) -> Any:
+    """An operation along one dimension that keeps the shape, on a 0-d tensor too (which is one element there)."""
+    if x.ndim:
+        return op(x, dim=dim, **kw)
+    r = op(view(x, shape=(1,)), dim=0, **kw)
+    return tuple([view(v, shape=()) for v in r]) if isinstance(r, tuple) else view(r, shape=())
