@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.apply import FLOATS
 from ..core.batching import batch_size, bring
 from ..core.op import Op
 from ..core.tensor import Tensor
@@ -41,10 +42,10 @@ def reduce_array(x: Any, reduction: str) -> Any:
     """A raw array of losses, reduced; half precision is added up in float32."""
     if reduction == "none":
         return x
+    if x.dtype in FLOATS:
+        return total(x) / x.dtype.type(x.size) if reduction == "mean" else total(x)
     s = total(wide(x))
-    if reduction == "mean":
-        s = s / s.dtype.type(x.size)
-    return s if s.dtype == x.dtype else np.asarray(s, x.dtype)
+    return np.asarray(s / x.size if reduction == "mean" else s).astype(x.dtype)
 
 
 def reduced(x: Any, reduction: str) -> Any:
