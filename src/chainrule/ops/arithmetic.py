@@ -1,15 +1,40 @@
-"""Sums, differences, products and quotients."""
+"""Sums, differences, products, quotients, and what is fused from them."""
 
 from __future__ import annotations
 
 import operator
 from typing import Any
 
+import numpy as np
+
 from ..core import apply
+from ..core.dtype import BOOL, COMPLEX, INT, dtype
 from ..core.inplace import inplace_of
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
+from .domain import refuse
+
+_NO_MINUS = (
+    "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or"
+    " `logical_not()` operator instead."
+)
+_TWO_BOOLS = (
+    "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+)
+_ONE_BOOL = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or"
+    " `logical_not()` operator instead."
+)
+_no_bools = refuse(BOOL, _TWO_BOOLS)
+
+
+def _zero(x: Any) -> Any:
+    return np.zeros_like(x) if isinstance(x, np.ndarray) else type(x)(0)
+
+
+# The derivative of what is piecewise constant: 0 * t would make NaN of an infinite cotangent.
+zero = Op("zero", _zero, kind="elementwise", d=[lambda t: zero(t)], node="ZeroBackward0")
 
 mul = declare.binary(
     "mul", operator.mul, [lambda t, y: t * y, lambda t, x: t * x], operator="mul", commutative=True, aliases=("multiply",),
@@ -21,7 +46,7 @@ mul = declare.binary(
     """,
 )  # fmt: skip
 neg = declare.unary(
-    "neg", operator.neg, lambda t: -t, result="same", aliases=("negative",),
+    "neg", operator.neg, lambda t: -t, result="same", aliases=("negative",), check=refuse(BOOL, _NO_MINUS),
     doc="``-input``, elementwise.  RuntimeError for bool tensors.",
 )  # fmt: skip
 Tensor.__neg__ = neg  # type: ignore[attr-defined]
@@ -30,7 +55,7 @@ reciprocal = declare.unary(
 )
 
 _add = declare.binary("add", operator.add, [lambda t: t, lambda t: t], operator="add", commutative=True, method=False)
-_sub = declare.binary("sub", operator.sub, [lambda t: t, lambda t: -t], operator="sub", method=False)
+_sub = declare.binary("sub", operator.sub, [lambda t: t, lambda t: -t], operator="sub", method=False, check=_no_bools)
 _div = declare.binary(
     "div", operator.truediv, [lambda t, y: t / y, lambda t, out, y: -t * out / y], result="float", operator="truediv", method=False
 )
@@ -40,11 +65,16 @@ _add_scaled = Op(
 )  # fmt: skip
 _sub_scaled = Op(
     "sub_scaled", lambda x, y, *, alpha: x - y * alpha, kind="elementwise", args="x y",
-    d=[lambda t: t, lambda t, alpha: -t * alpha], node="SubBackward0",
+    d=[lambda t: t, lambda t, alpha: -t * alpha], node="SubBackward0", check=_no_bools,
 )  # fmt: skip
-_rsub_number = Op("rsub", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, None], node="RsubBackward1")
-_rsub_tensor = Op("rsub_tensor", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, lambda t: t], node="RsubBackward0")
-Tensor.__rsub__ = apply.binary(_rsub_number, operator=True)  # type: ignore[attr-defined]
+_from_number = Op(
+    "rsub_number", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, None], node="RsubBackward1",
+    check=refuse(BOOL, _ONE_BOOL),
+)  # fmt: skip
+_from_tensor = Op(
+    "rsub", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, lambda t: t], node="RsubBackward0", check=_no_bools,
+)  # fmt: skip
+Tensor.__rsub__ = apply.binary(_from_number, operator=True)  # type: ignore[attr-defined]
 
 
 def _rtruediv(self: Tensor, other: Any) -> Any:
@@ -62,7 +92,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     >>> torch.add(torch.tensor([1, 2]), 10, alpha=2)
     tensor([21, 22])
     """
-    if alpha == 1:
+    if alpha.__class__ is int and alpha == 1:
         result: Tensor = _add(input, other, out=out)
         return result
     return _scaled(_add_scaled, input, other, alpha, out)
@@ -71,23 +101,37 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 @declare.method(inplace=True, aliases=("subtract",))
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``, elementwise and broadcast.  RuntimeError for bool tensors."""
-    if alpha == 1:
+    if alpha.__class__ is int and alpha == 1:
+        if isinstance(input, Tensor) and not isinstance(other, Tensor) and input.dtype.category == BOOL:
+            raise RuntimeError(_ONE_BOOL)
         result: Tensor = _sub(input, other, out=out)
         return result
     return _scaled(_sub_scaled, input, other, alpha, out)
 
 
 def _scaled(op: Op, input: Any, other: Any, alpha: Any, out: Any) -> Tensor:
-    if isinstance(alpha, float) and not any(isinstance(v, Tensor) and v.dtype.category >= 2 for v in (input, other)):
-        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if isinstance(alpha, Tensor):
+        alpha = alpha.item()  # type: ignore[attr-defined]
+    _check_alpha(apply.operand_dtypes((input, other), None), alpha)
     result: Tensor = apply.elementwise(op, (input, other), out, {"alpha": alpha})
     return result
 
 
+def _check_alpha(kind: dtype, alpha: Any) -> None:
+    if isinstance(alpha, bool) and kind.category != BOOL:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and kind.category <= INT:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if isinstance(alpha, complex) and kind.category != COMPLEX:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+
+
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``, elementwise and broadcast."""
-    op = _rsub_tensor if isinstance(other, Tensor) else _rsub_number
-    result: Tensor = apply.elementwise(op, (input if alpha == 1 else input * alpha, other))
+    if alpha != 1:
+        _check_alpha(apply.operand_dtypes((input, other), None), alpha)
+        input = mul(input, alpha)
+    result: Tensor = apply.elementwise(_from_tensor if isinstance(other, Tensor) else _from_number, (input, other))
     return result
 
 
@@ -112,15 +156,80 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
 @declare.method(inplace=True)
 def true_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input / other``, elementwise and broadcast; integers give floats."""
-    return div(input, other, out=out)
+    result: Tensor = _div(input, other, out=out)
+    return result
 
 
 @declare.method
 def positive(input: Tensor) -> Tensor:
     """``input`` itself.  RuntimeError for bool tensors."""
-    if input.dtype.category == 0:
+    if input.dtype.category == BOOL:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
+
+
+# -- fused combinations --------------------------------------------------------------------------------------------------
+
+
+def _lerp(x: Any, y: Any, w: Any) -> Any:
+    # From the nearer end, so that weight 1 gives exactly y.
+    if isinstance(w, np.ndarray):
+        return np.where(abs(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w))
+    return x + w * (y - x) if abs(w) < 0.5 else y - (y - x) * (1 - w)
+
+
+_LERP_RULES = [lambda t, w: t * (1 - w), lambda t, w: t * w]
+_lerp_number = Op("lerp_number", _lerp, kind="elementwise", args="x y w", d=[*_LERP_RULES, None], node="LerpBackward0")
+_lerp_tensor = Op(
+    "lerp", _lerp, kind="elementwise", args="x y w", d=[*_LERP_RULES, lambda t, x, y: t * (y - x)], node="LerpBackward1"
+)
+
+
+@declare.method(inplace=True)
+def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+    """``input + weight * (end - input)``, elementwise and broadcast.  RuntimeError for tensors of different dtypes.
+
+    >>> import chainrule as torch
+    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    for name, other in (("end", end), ("weight", weight)):
+        if isinstance(other, Tensor) and other.dtype is not input.dtype and not (name == "weight" and other.ndim == 0):
+            raise RuntimeError(f"expected dtype {input.dtype.cpp_name} for `{name}` but got dtype {other.dtype.cpp_name}")
+    op = _lerp_tensor if isinstance(weight, Tensor) else _lerp_number
+    result: Tensor = apply.elementwise(op, (input, end, weight), out)
+    return result
+
+
+_addcmul = Op(
+    "addcmul", lambda x, a, b, *, value: x + a * b if value == 1 else x + value * a * b, kind="elementwise", args="x a b",
+    d=[lambda t: t, lambda t, b, value: t * (b * value), lambda t, a, value: t * (a * value)],
+)  # fmt: skip
+_addcdiv = Op(
+    "addcdiv", lambda x, a, b, *, value: x + a / b if value == 1 else x + value * a / b, kind="elementwise", args="x a b",
+    d=[lambda t: t, lambda t, b, value: t * (value / b), lambda t, a, b, value: -t * (value * (a / (b * b)))],
+)  # fmt: skip
+
+
+@declare.method(inplace=True)
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input + value * tensor1 * tensor2``, elementwise and broadcast."""
+    result: Tensor = apply.elementwise(_addcmul, (input, tensor1, tensor2), out, {"value": value})
+    return result
+
+
+@declare.method(inplace=True)
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    """``input + value * tensor1 / tensor2``, elementwise and broadcast.  RuntimeError when both tensors are integers."""
+    if tensor1.dtype.category <= INT and tensor2.dtype.category <= INT:
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division"
+            " of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * torch.trunc(tensor1 /"
+            " tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for float inputs. The"
+            " future addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
+        )
+    result: Tensor = apply.elementwise(_addcdiv, (input, tensor1, tensor2), out, {"value": value})
+    return result
 
 
 Tensor.__pos__ = positive  # type: ignore[attr-defined]
@@ -131,8 +240,11 @@ multiply, subtract, divide, negative = mul, sub, div, neg
 
 __all__ = [
     "add",
+    "addcdiv",
+    "addcmul",
     "div",
     "divide",
+    "lerp",
     "mul",
     "multiply",
     "neg",

@@ -44,17 +44,20 @@ def unary(
     inplace: bool = True,
     aliases: Sequence[str] = (),
     node: str | None = None,
+    check: Callable[[Any], None] | None = None,
+    method: bool = True,
     doc: str | None = None,
 ) -> Callable[..., Any]:
     """Declare an elementwise operation of one argument ``x``; returns the public function.
 
     ``d`` is the derivative rule, linear in its first parameter; ``None``: not differentiable.
     """
-    op = Op(name, impl, kind="elementwise", d=None if d is None else [d], result=result, node=node)
+    op = Op(name, impl, kind="elementwise", d=None if d is None else [d], result=result, node=node, check=check)
     function: Any = apply.unary(op)
     function.op = op
     function.__doc__ = doc
-    attach(function, name, inplace=inplace, aliases=aliases)
+    if method:
+        attach(function, name, inplace=inplace, aliases=aliases)
     return function  # type: ignore[no-any-return]
 
 
@@ -69,6 +72,7 @@ def binary(
     inplace: bool = True,
     aliases: Sequence[str] = (),
     node: str | None = None,
+    check: Callable[[Any], None] | None = None,
     method: bool = True,
     doc: str | None = None,
 ) -> Callable[..., Any]:
@@ -76,7 +80,7 @@ def binary(
 
     ``operator='mul'`` also makes ``__mul__``, ``__rmul__`` and ``__imul__``.
     """
-    op = Op(name, impl, kind="elementwise", args="x y", d=d, result=result, node=node)
+    op = Op(name, impl, kind="elementwise", args="x y", d=d, result=result, node=node, check=check)
     function: Any = apply.binary(op)
     function.op = op
     function.__doc__ = doc
