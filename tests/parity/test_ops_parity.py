@@ -1,0 +1,164 @@
+"""Every spec row live against PyTorch, beyond what is recorded: memory layouts, other dtypes, node names, aliasing."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import chainrule  # noqa: E402
+
+from ..spec.harness import call  # noqa: E402
+from ..spec.row import families  # noqa: E402
+from .bridge import compare, compare_gradients, name_of, ours, outcome, tensors_in  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ROWS = [pytest.param(row, id=f"{family}-{row.name}".replace(" ", "_")) for family, rows in families().items() for row in rows]
+every_row = pytest.mark.parametrize("row", ROWS)
+
+
+def inputs_of(row, dtype="float32"):
+    """PyTorch tensors, requiring gradients where the row is differentiated."""
+    arrays = row.arrays(dtype)
+    found = [torch.from_numpy(np.array(a)) for a in arrays]
+    for i in row.wrt(arrays) if row.differentiable else ():
+        found[i].requires_grad_()
+    return found
+
+
+def both(row, given, loose=1.0, gradients=True):
+    """Run on both sides and compare values and gradients."""
+    mine = ours(given)
+    want = call(row, torch, given)
+    got = call(row, chainrule, mine)
+    compare(got, want, loose=max(loose, (row.rtol or 0) / 4e-5))
+    if gradients:
+        compare_gradients(got, want, mine, given, loose=max(loose, (row.rtol or 0) / 4e-5))
+
+
+# -- layouts ---------------------------------------------------------------------------------------------------------
+
+
+def backwards(t):
+    """The same values with the strides of the reversed order of dimensions."""
+    return t.permute(*range(t.dim() - 1, -1, -1)).contiguous().permute(*range(t.dim() - 1, -1, -1))
+
+
+def spread(t):
+    """Every other element of a larger memory, with something before it."""
+    if t.dim() == 0:
+        return torch.stack([t * 0, t])[1] if t.dtype != torch.bool else torch.stack([t, t])[1]
+    wide = torch.zeros(*[2 * s + 1 for s in t.shape], dtype=t.dtype)
+    view = wide[tuple(slice(1, None, 2) for _ in t.shape)]
+    view.copy_(t)
+    return view
+
+
+def shared(t):
+    """A first axis of stride 0 where all of its entries are made equal."""
+    return t[:1].expand(t.shape) if t.dim() and t.shape[0] else t
+
+
+LAYOUTS = {"backwards": backwards, "spread": spread, "shared": shared}
+
+
+@every_row
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_layouts(row, layout):
+    given = inputs_of(row)
+    moved = [LAYOUTS[layout](t.detach()).requires_grad_(t.requires_grad) for t in given]
+    _, error = outcome(call, row, torch, moved)
+    if error is not None:
+        mine, _ = ours(moved), None
+        with pytest.raises(type(error)):
+            call(row, chainrule, mine)
+        return
+    both(row, moved, gradients=layout != "shared")  # repeated values tie, and ties may share a gradient differently
+
+
+# -- dtypes ----------------------------------------------------------------------------------------------------------
+
+OTHERS = ("bool", "uint8", "int16", "int64", "float16", "bfloat16", "complex64")
+
+
+@every_row
+@pytest.mark.parametrize("dtype", OTHERS)
+def test_other_dtypes(row, dtype):
+    """The row's floating inputs in another dtype: the same result, or an error of the same type."""
+    given = [t.detach().to(getattr(torch, dtype)) if t.dtype == torch.float32 else t.detach() for t in inputs_of(row)]
+    if not any(name_of(t.dtype) == dtype for t in given):
+        pytest.skip("no floating input")
+    mine = ours(given)
+    want, theirs = outcome(call, row, torch, given)
+    got, error = outcome(call, row, chainrule, mine)
+    if theirs is not None:
+        if error is None:
+            assert lacking(theirs), f"no error, PyTorch's {theirs!r}"
+        else:
+            assert type(error) is type(theirs) or lacking(theirs), f"{error!r}, PyTorch's {theirs!r}"
+        return
+    if error is not None:
+        raise error
+    compare(got, want, loose=max(1.0, (row.rtol or 0) / 4e-5))
+
+
+def lacking(error):
+    """PyTorch has no kernel for the dtype: nobody relies on that."""
+    return "not implemented for" in str(error) or isinstance(error, NotImplementedError)
+
+
+# -- what surrounds the values ---------------------------------------------------------------------------------------
+
+
+@every_row
+def test_nodes(row):
+    """grad_fn has PyTorch's name, and requires_grad and is_leaf are PyTorch's."""
+    given = inputs_of(row)
+    mine = ours(given)
+    want, got = call(row, torch, given), call(row, chainrule, mine)
+    for k, (g, w) in enumerate(zip(got, want, strict=True)):
+        assert (g.requires_grad, g.is_leaf) == (w.requires_grad, w.is_leaf), f"output {k}"
+        assert (None if g.grad_fn is None else g.grad_fn.name()) == (None if w.grad_fn is None else w.grad_fn.name()), f"output {k}"
+        if w.grad_fn is not None:
+            names = [[None if n is None else n.name() for n, _ in o.grad_fn.next_functions] for o in (g, w)]
+            assert [n for n in names[0] if n] == [n for n in names[1] if n], f"edges of output {k}"
+
+
+@every_row
+def test_aliasing(row):
+    """A view shares memory with its input and has PyTorch's strides; a result of its own does not."""
+    given = [t.detach() for t in inputs_of(row)]
+    mine = ours(given)
+    want, got = call(row, torch, given), call(row, chainrule, mine)
+    for k, (g, w) in enumerate(zip(got, want, strict=True)):
+        if w.numel() == 0:
+            continue
+        theirs = [w.untyped_storage().data_ptr() == t.untyped_storage().data_ptr() for t in given]
+        here = [np.may_share_memory(g.numpy(), m.numpy()) for m in mine]
+        assert here == theirs, f"output {k} shares memory with inputs {here}, PyTorch's {theirs}"
+        if any(theirs):
+            assert (tuple(g.stride()), g.storage_offset()) == (w.stride(), w.storage_offset()), f"output {k}"
+
+
+@every_row
+def test_no_grad(row):
+    """Nothing is recorded where recording is off."""
+    mine = ours(inputs_of(row))
+    with warnings.catch_warnings(), chainrule.no_grad():
+        assert not any(t.requires_grad for t in tensors_in(call(row, chainrule, mine), chainrule.Tensor) if not any(t is m for m in mine))
+
+
+@every_row
+def test_meta(row):
+    """On the meta device the shapes and dtypes come out without values."""
+    given = inputs_of(row)
+    moved = [t.detach().to("meta") for t in given]
+    want, error = outcome(call, row, torch, moved)
+    if error is not None:
+        pytest.skip("PyTorch needs the values too")
+    got = call(row, chainrule, [t.detach().to("meta") for t in ours(given)])
+    assert [(tuple(g.shape), name_of(g.dtype), str(g.device)) for g in got] == [(tuple(w.shape), name_of(w.dtype), "meta") for w in want]
