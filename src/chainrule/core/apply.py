@@ -274,7 +274,7 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
     if op.check is not None:
         op.check(kind)
     target = kind.np
-    narrow = kind.category == 2 and kind.itemsize < 4
+    narrow = op.opmath and kind.category == 2 and kind.itemsize < 4
     raws = []
     tracked = False
     for i, a in enumerate(args):

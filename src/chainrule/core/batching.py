@@ -45,6 +45,16 @@ def same(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) 
     return op(*args, **kw)
 
 
+def aligned(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    """For operations that broadcast their arguments: the batch axes go to one place, in front of the longest shape."""
+    rank = max(a.ndim - m for a, m in zip(args, mask, strict=True))
+    lined = []
+    for a, m in zip(args, mask, strict=True):
+        missing = rank - (a.ndim - 1) if m else 0
+        lined.append(a.reshape((a.shape[0],) + (1,) * missing + tuple(a.shape[1:])) if missing else a)
+    return op(*lined, **kw)
+
+
 def bring(args: Sequence[Any], mask: Sequence[bool], size: int) -> list[Any]:
     """All arguments with a batch axis: those without are expanded."""
     return [a if m or a is None else a.expand((size, *a.shape)) for a, m in zip(args, mask, strict=True)]

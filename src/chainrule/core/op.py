@@ -17,7 +17,8 @@ backward), recorded tensors (derivatives of any order), duals (forward mode), ba
 
 ``vjp`` is a list with one rule an argument (``None``: not differentiable), or one callable that returns the cotangents
 of all arguments at once.  ``batch(level_args, is_batched, kw)`` says how vmap runs it in one go; without it, vmap loops.
-``check(dtype)`` raises for a dtype (of an elementwise operation, after promotion) that the operation refuses.
+For elementwise operations, ``check(dtype)`` raises for a dtype (after promotion) that the operation refuses, and
+``opmath=False`` keeps half precision from being computed in float32.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Op:
         promote: Sequence[int] | None = None,
         infer: Callable[..., Any] | None = None,
         check: Callable[[Any], None] | None = None,
+        opmath: bool = True,
     ) -> None:
         self.name = name
         self.impl = impl
@@ -80,6 +82,7 @@ class Op:
         self.promote = promote
         self.infer = infer
         self.check = check
+        self.opmath = opmath
         self.joint = callable(self.rules)
         self.quick: Callable[..., Any] | None = None  # set by apply.py for elementwise operations without metadata
         self._pickers: list[Picker | None] | Picker | None = None

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core import apply
-from ..core.op import Op
-from ..core.tensor import Tensor
 from . import declare
 from .compare import where
 

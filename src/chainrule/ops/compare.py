@@ -8,24 +8,29 @@ from typing import Any
 import numpy as np
 
 from ..core import apply
+from ..core.dtype import COMPLEX, FLOAT, defaults
+from ..core.info import finfo
 from ..core.op import Op
 from ..core.promotion import result_dtype
 from ..core.tensor import Tensor
 from . import declare
+from .domain import not_complex, refuse
+from .quick import recorder
 
 
-def _comparison(name: str, impl: Any, dunder: str, swapped: str, aliases: tuple[str, ...], doc: str) -> Any:
-    function = declare.binary(name, impl, None, result="bool", aliases=aliases, doc=doc)
-    setattr(Tensor, f"__{dunder}__", apply.binary(function.op, operator=True))
+def _comparison(name: str, impl: Any, aliases: tuple[str, ...], doc: str) -> Any:
+    check = None if name in ("eq", "ne") else not_complex(f"{name}_cpu")
+    function = declare.binary(name, impl, None, result="bool", aliases=aliases, check=check, doc=doc)
+    setattr(Tensor, f"__{name}__", apply.binary(function.op, operator=True))
     return function
 
 
-eq = _comparison("eq", operator.eq, "eq", "eq", (), "``input == other``, elementwise; a bool tensor.")
-ne = _comparison("ne", operator.ne, "ne", "ne", ("not_equal",), "``input != other``, elementwise; a bool tensor.")
-lt = _comparison("lt", operator.lt, "lt", "gt", ("less",), "``input < other``, elementwise; a bool tensor.")
-le = _comparison("le", operator.le, "le", "ge", ("less_equal",), "``input <= other``, elementwise; a bool tensor.")
-gt = _comparison("gt", operator.gt, "gt", "lt", ("greater",), "``input > other``, elementwise; a bool tensor.")
-ge = _comparison("ge", operator.ge, "ge", "le", ("greater_equal",), "``input >= other``, elementwise; a bool tensor.")
+eq = _comparison("eq", operator.eq, (), "``input == other``, elementwise; a bool tensor.")
+ne = _comparison("ne", operator.ne, ("not_equal",), "``input != other``, elementwise; a bool tensor.")
+lt = _comparison("lt", operator.lt, ("less",), "``input < other``, elementwise; a bool tensor.")
+le = _comparison("le", operator.le, ("less_equal",), "``input <= other``, elementwise; a bool tensor.")
+gt = _comparison("gt", operator.gt, ("greater",), "``input > other``, elementwise; a bool tensor.")
+ge = _comparison("ge", operator.ge, ("greater_equal",), "``input >= other``, elementwise; a bool tensor.")
 Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
@@ -51,6 +56,28 @@ _where_op = Op(
 )  # fmt: skip
 
 
+_recorded = recorder(_where_op)
+_TRUTH = np.dtype(bool)
+
+
+def _alike(condition: Tensor, input: Any, other: Any) -> tuple[Any, Any, Any] | None:
+    """The three raw values where neither broadcasting nor promotion is needed; None where it is."""
+    c = condition._value
+    if c.dtype is not _TRUTH:
+        return None
+    x = input._value if isinstance(input, Tensor) else input
+    y = other._value if isinstance(other, Tensor) else other
+    if x is not input:
+        if x.dtype not in apply.FLOATS or x.shape != c.shape:
+            return None
+        if y is not other:
+            return (c, x, y) if y.dtype is x.dtype and y.shape == c.shape else None
+        return (c, x, y) if type(y) is float or type(y) is int else None
+    if y is not other and y.dtype in apply.FLOATS and y.shape == c.shape and (type(x) is float or type(x) is int):
+        return (c, x, y)
+    return None
+
+
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """``input`` where ``condition`` is True, else ``other``; broadcast, either may be a number.
 
@@ -62,6 +89,10 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor |
     tensor([1., 0.])
     """
     if isinstance(condition, Tensor):
+        values = _alike(condition, input, other) if out is None else None
+        if values is not None:
+            c, x, y = values
+            return _recorded(_where(c, x, y), values, (None, None if x is input else input, None if y is other else other))
         if input is None and other is None:
             return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
         kind = condition.dtype
@@ -217,41 +248,144 @@ def _smaller(t: Any, x: Any, y: Any) -> Any:
 
 maximum = declare.binary(
     "maximum", np.maximum, [_larger, lambda t, x, y: _larger(t, y, x)], inplace=False,
+    check=refuse(COMPLEX, "maximum not implemented for complex tensors."),
     doc="The larger of ``input`` and ``other``, elementwise; NaN where either is.  Equal values share the gradient.",
 )  # fmt: skip
 minimum = declare.binary(
     "minimum", np.minimum, [_smaller, lambda t, x, y: _smaller(t, y, x)], inplace=False,
+    check=refuse(COMPLEX, "minimum not implemented for complex tensors."),
     doc="The smaller of ``input`` and ``other``, elementwise; NaN where either is.  Equal values share the gradient.",
 )  # fmt: skip
 fmax = declare.binary(
-    "fmax", np.fmax, inplace=False,
+    "fmax", np.fmax, inplace=False, check=refuse(COMPLEX, "fmax not implemented for complex tensors."),
     d=[lambda t, x, y: where((x >= y) | (y != y), t, 0), lambda t, x, y: where((x >= y) | (y != y), 0, t)],
     doc="The larger of ``input`` and ``other``, elementwise; a NaN loses against a number.",
 )  # fmt: skip
 fmin = declare.binary(
-    "fmin", np.fmin, inplace=False,
+    "fmin", np.fmin, inplace=False, check=refuse(COMPLEX, "fmin not implemented for complex tensors."),
     d=[lambda t, x, y: where((x <= y) | (y != y), t, 0), lambda t, x, y: where((x <= y) | (y != y), 0, t)],
     doc="The smaller of ``input`` and ``other``, elementwise; a NaN loses against a number.",
 )  # fmt: skip
 
+
+# -- what kind of number -------------------------------------------------------------------------------------------------
+
+
+def _kind_of(name: str, impl: Any, doc: str, signed: bool = False) -> Any:
+    check = refuse(COMPLEX, f"{name} does not support complex inputs.") if signed else None
+    return declare.unary(name, impl, None, result="bool", inplace=False, check=check, doc=doc)
+
+
+isnan = _kind_of("isnan", lambda x: x != x, "Whether each element is NaN.")
+isinf = _kind_of("isinf", np.isinf, "Whether each element is infinite; for complex ones, whether either part is.")
+isfinite = _kind_of("isfinite", np.isfinite, "Whether each element is neither infinite nor NaN.")
+isposinf = _kind_of("isposinf", lambda x: x == np.inf, "Whether each element is positive infinity.", signed=True)
+isneginf = _kind_of("isneginf", lambda x: x == -np.inf, "Whether each element is negative infinity.", signed=True)
+
+
+def _replaced(x: Any, *, nan: float, posinf: float, neginf: float) -> Any:
+    if x.dtype.kind == "c":
+        r = np.empty(x.shape, x.dtype)
+        r.real = _replaced(x.real, nan=nan, posinf=posinf, neginf=neginf)
+        r.imag = _replaced(x.imag, nan=nan, posinf=posinf, neginf=neginf)
+        return r[()]
+    if x.dtype.kind != "f":
+        return x
+    r = np.where(x != x, nan, x)
+    np.copyto(r, posinf, where=x == np.inf)
+    np.copyto(r, neginf, where=x == -np.inf)
+    return r[()]
+
+
+_nan_to_num = Op("nan_to_num", _replaced, kind="elementwise", d=[lambda t, x: where(isfinite(x), t, 0)])
+_quick_nan_to_num = apply.unary_with(_nan_to_num)
+
+
+@declare.method(inplace=True)
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None, *, out: Tensor | None = None
+) -> Tensor:
+    """``input`` with NaN, infinity and minus infinity replaced (by 0 and the largest and least finite numbers).
+
+    The derivative is 0 where something was replaced.
+    """
+    kind = input.dtype
+    if kind.category >= FLOAT:
+        info = finfo(kind.to_real())
+        posinf = info.max if posinf is None else posinf
+        neginf = info.min if neginf is None else neginf
+    result: Tensor = _quick_nan_to_num(input, {"nan": 0.0 if nan is None else nan, "posinf": posinf, "neginf": neginf}, out)
+    return result
+
+
+# -- equal, or nearly ----------------------------------------------------------------------------------------------------
+
+
+@declare.method
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether ``|input - other| <= atol + rtol * |other|``, elementwise and broadcast; equal infinities are close.
+
+    RuntimeError for tensors of different dtypes and for negative tolerances.
+    """
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"{input.dtype.scalar_name} did not match {other.dtype.scalar_name}")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not tolerance >= 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance:g}")
+    close: Any = input == other
+    if equal_nan and input.dtype.category >= FLOAT:
+        close = close | (isnan(input) & isnan(other))
+    if rtol == 0 and atol == 0:
+        return close  # type: ignore[no-any-return]
+    if input.dtype.category < FLOAT:
+        input, other = input.to(defaults.floating), other.to(defaults.floating)  # type: ignore[attr-defined]
+    distance = abs(input - other)  # type: ignore[operator]
+    return close | (isfinite(distance) & (distance <= atol + abs(rtol * other)))  # type: ignore[no-any-return, operator]
+
+
+@declare.method
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether all elements are close; see :func:`isclose`."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())  # type: ignore[attr-defined]
+
+
+@declare.method
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have one shape and equal elements.  RuntimeError for tensors of different dtypes."""
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal"
+        )
+    return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())  # type: ignore[attr-defined]
+
+
 __all__ = [
+    "allclose",
     "clamp",
     "clamp_max",
     "clamp_min",
     "clip",
     "eq",
+    "equal",
     "fmax",
     "fmin",
     "ge",
     "greater",
     "greater_equal",
     "gt",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
     "le",
     "less",
     "less_equal",
     "lt",
     "maximum",
     "minimum",
+    "nan_to_num",
     "ne",
     "not_equal",
     "where",

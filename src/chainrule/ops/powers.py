@@ -144,7 +144,10 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
 
     kind = complex128 if is_complex(input) or is_complex(exponent) else float64
     if out is not None and out.dtype is not kind:
-        raise RuntimeError(f"the output given to float_power has dtype {out.dtype.scalar_name} but the operation's result requires dtype {kind.scalar_name}")
+        raise RuntimeError(
+            f"the output given to float_power has dtype {out.dtype.scalar_name} but the operation's result requires dtype"
+            f" {kind.scalar_name}"
+        )
     a, b = [v.to(kind) if isinstance(v, Tensor) else v for v in (input, exponent)]  # type: ignore[attr-defined]
     return pow(a, b, out=out)
 
