@@ -1,0 +1,5 @@
+"""``torch.backends.kleidiai`` where there is none."""
+
+
+def is_available() -> bool:
+    return False

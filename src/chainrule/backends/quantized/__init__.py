@@ -1,0 +1,4 @@
+"""``torch.backends.quantized``: there is no engine for quantized operations here."""
+
+engine = "none"
+supported_engines = ["none"]
