@@ -21,7 +21,7 @@ from .structure import cast, kept, sum_dims, view
 # -- values, ties share the gradient -------------------------------------------------------------------------------------
 
 
-def _shared(g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+def shared(g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
     """The cotangent ``g`` spread evenly over the elements that attain ``out``."""
     if not keepdim:
         shape = kept(x.shape, dim)
@@ -52,7 +52,7 @@ def _extremum(reduce: Any) -> Any:
 
 
 def _valued(name: str, reduce: Any, node: str) -> Op:
-    return Op(name, _extremum(reduce), kind="general", vjp=[_shared], jvp=_shared_jvp, batch=sum_dims.batch_rule, node=node)
+    return Op(name, _extremum(reduce), kind="general", vjp=[shared], jvp=_shared_jvp, batch=sum_dims.batch_rule, node=node)
 
 
 amax_op = _valued("amax", np.maximum.reduce, "AmaxBackward0")
@@ -72,7 +72,7 @@ def _whole(name: str, over: Op, pick: str, node: str) -> Op:
 
     return Op(
         name, impl, kind="general", node=node,
-        vjp=[lambda g, x, out: _shared(g, x, out, tuple(range(x.ndim)), False)],
+        vjp=[lambda g, x, out: shared(g, x, out, tuple(range(x.ndim)), False)],
         jvp=lambda tangents, out, args, kw: _shared_jvp(tangents, out, args, everything(args[0])),
         batch=lambda op, args, mask, kw: over(args[0], dim=tuple(range(1, args[0].ndim)), keepdim=False),
     )  # fmt: skip
@@ -84,7 +84,7 @@ _finish = {max_all: recorder(max_all), min_all: recorder(min_all)}
 
 
 def _aminmax_rule(g: Any, x: Any, out0: Any, out1: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    return _shared(g[0], x, out0, dim, keepdim) + _shared(g[1], x, out1, dim, keepdim)
+    return shared(g[0], x, out0, dim, keepdim) + shared(g[1], x, out1, dim, keepdim)
 
 
 aminmax_op = Op(
