@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..core.hooks import Handle
+from ..core.hooks import RemovableHandle
 from ..core.modes import MODES
 from ..core.mutation import written
 from ..core.node import LEAF, AccumulateGrad, Node
@@ -97,7 +97,7 @@ class set_warn_on_accumulate_grad_stream_mismatch:
         self.enabled = enabled
 
 
-class _MultiHandle(Handle):
+class _MultiHandle(RemovableHandle):
     def __init__(self, handles: list[Any]) -> None:
         self.handles = handles
 

@@ -123,7 +123,7 @@ class Walk:
 
     def pull(self, node: Node, g: Any) -> Sequence[Any]:
         """The node's cotangents; None for what is not wanted."""
-        if node.n_outputs > 1 and type(g) is list:
+        if type(g) is list:
             g = self.gather(node, g)
         if not self.tensors:
             if node.raw:
@@ -161,7 +161,7 @@ class Walk:
     def before(self, node: Node, g: Any) -> Any:
         """Tensor hooks, retained gradients, captures and node pre-hooks, in that order."""
         hooks = node.hooks
-        sent = g if node.n_outputs > 1 and type(g) is list else [g]
+        sent = g if type(g) is list else [g]
         if hooks is not None:
             for k, fns in hooks.tensor.items():
                 if sent[k] is not None:
@@ -260,7 +260,7 @@ def store_retained(tensor: Tensor, ct: Any) -> None:
 def check_saved(node: Node) -> None:
     """Raise when an array that the node saved has been written since."""
     for name, value in node.saved_values():  # type: ignore[attr-defined]
-        for v in value if type(value) is tuple and name == "args" else (value,):
+        for v in value if type(value) is tuple and name in ("args", "rest") else (value,):
             write = stale(v, node.order)
             if write is not None:
                 origin = ""

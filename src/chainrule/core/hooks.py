@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
-_ids = itertools.count().__next__
-
-
-class HookTable(dict[int, Callable[..., Any]]):
-    """Hooks by number; unlike a plain dictionary it can be referred to weakly."""
-
-    __slots__ = ("__weakref__",)
+HookTable = OrderedDict[int, Callable[..., Any]]
 
 
-class Handle:
-    """Takes a hook out again: ``handle.remove()``, or at the end of a ``with`` block."""
+class RemovableHandle:
+    """What registering a hook returns: `remove` unregisters it, and so does leaving a ``with`` block.
 
-    def __init__(self, table: HookTable) -> None:
-        self.id = _ids()
-        self._table = weakref.ref(table)
+    `hooks_dict` maps ids to hooks and must take weak references (an OrderedDict does); `extra_dict`, one such dict or a
+    list of them, loses the id together with it.  The dicts are held weakly: a handle keeps no module alive.
+
+    >>> from collections import OrderedDict
+    >>> hooks = OrderedDict()
+    >>> handle = RemovableHandle(hooks)
+    >>> hooks[handle.id] = print
+    >>> handle.remove()
+    >>> len(hooks)
+    0
+    """
+
+    id: int
+    next_id: int = 0
+
+    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
+        self.hooks_dict_ref = weakref.ref(hooks_dict)
+        self.id = RemovableHandle.next_id
+        RemovableHandle.next_id += 1
+        extra = [] if extra_dict is None else extra_dict if isinstance(extra_dict, list) else [extra_dict]
+        self.extra_dict_ref = tuple([weakref.ref(d) for d in extra])
 
     def remove(self) -> None:
-        """Take the hook out; a second call does nothing."""
-        table = self._table()
-        if table is not None:
-            table.pop(self.id, None)
+        for ref in (self.hooks_dict_ref, *self.extra_dict_ref):
+            hooks = ref()
+            if hooks is not None:
+                hooks.pop(self.id, None)
 
-    def __enter__(self) -> Handle:
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.hooks_dict_ref(), self.id, tuple([ref() for ref in self.extra_dict_ref])
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        # A dict that is gone gets an empty one in its place, so that remove() stays harmless.
+        hooks, self.id = state[:2]
+        self.hooks_dict_ref = weakref.ref(OrderedDict() if hooks is None else hooks)
+        self.extra_dict_ref = tuple([weakref.ref(OrderedDict() if d is None else d) for d in state[2]]) if len(state) > 2 else ()
+        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.remove()
 
 
-def register(table: HookTable, fn: Callable[..., Any]) -> Handle:
+def register(table: HookTable, fn: Callable[..., Any]) -> RemovableHandle:
     """Add ``fn`` to ``table``."""
-    handle = Handle(table)
+    handle = RemovableHandle(table)
     table[handle.id] = fn
     return handle

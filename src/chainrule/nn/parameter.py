@@ -1,0 +1,72 @@
+"""``Parameter`` and ``Buffer``: tensors that a module registers when they are assigned to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.node import LEAF
+from ..core.tensor import Tensor, new
+
+
+class _Kind(type(Tensor)):  # type: ignore[misc]
+    """``Parameter(data)`` makes a parameter; it is not the legacy tensor constructor."""
+
+    def __call__(cls, *args: Any, **kw: Any) -> Any:
+        return cls.make(*args, **kw)
+
+
+class Parameter(Tensor, metaclass=_Kind):
+    """A tensor that is a module's parameter: a leaf that requires gradient, sharing the memory of ``data``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.Parameter(torch.zeros(2))
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
+    """
+
+    @classmethod
+    def make(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        """The constructor's work; ``data`` None gives an empty parameter."""
+        if data is None:
+            from ..ops.creation import empty
+
+            data = empty(0)
+        p = new(cls)
+        p._value = data.detach()._value
+        if requires_grad:
+            if not (data.dtype.is_floating_point or data.dtype.is_complex):
+                raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+            p._gn = LEAF
+        return p  # type: ignore[no-any-return]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) in memo:
+            return memo[id(self)]
+        twin = type(self).make(self.data.clone(), self.requires_grad)  # type: ignore[attr-defined]
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return (_rebuild_parameter, (type(self), self.data, self.requires_grad))  # type: ignore[attr-defined]
+
+
+def _rebuild_parameter(cls: Any, data: Any, requires_grad: bool) -> Any:
+    return cls.make(data, requires_grad)
+
+
+class Buffer(Tensor, metaclass=_Kind):
+    """A tensor that is a module's buffer: state that is no parameter, in ``state_dict`` if ``persistent``."""
+
+    persistent: bool
+
+    @classmethod
+    def make(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
+        """The constructor's work."""
+        if data is None:
+            from ..ops.creation import empty
+
+            data = empty(0)
+        b = new(cls)
+        b._value = data.detach()._value
+        b.persistent = persistent
+        return b  # type: ignore[no-any-return]
