@@ -1,0 +1,158 @@
+"""Measuring alternatives side by side: in one process, in turns, medians of many repeats.
+
+Machines drift (frequency, neighbours, caches), so the alternatives take turns in short blocks, each round in another
+order, and what is reported is the median over rounds of the ratio within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+BLOCK = 0.004  # seconds that one alternative runs before the next one's turn
+
+
+@dataclass
+class Row:
+    """One measured task: median seconds a call, and how many times longer the others take than the first."""
+
+    name: str
+    seconds: dict[str, float]
+    ratios: dict[str, float]
+    target: float | None = None
+    rounds: int = 0
+    note: str = ""
+    spread: dict[str, tuple[float, float]] = field(default_factory=dict)  # quartiles of the ratios
+
+    @property
+    def reached(self) -> bool:
+        """Whether every ratio is at least the target."""
+        return self.target is None or min(self.ratios.values()) >= self.target
+
+
+def _block(run: Callable[[], Any], calls: int) -> float:
+    """Seconds a call, over ``calls`` calls."""
+    turns = itertools.repeat(None, calls)
+    start = time.perf_counter()
+    for _ in turns:
+        run()
+    return (time.perf_counter() - start) / calls
+
+
+def _calls(run: Callable[[], Any]) -> int:
+    """How many calls fill a block."""
+    run()
+    calls = 1
+    while (took := _block(run, calls) * calls) < BLOCK / 2 and calls < 1 << 20:
+        calls *= 2
+    return max(1, round(calls * BLOCK / max(took, 1e-9))) if took < BLOCK else calls
+
+
+def alternate(
+    name: str, runs: Mapping[str, Callable[[], Any]], *, seconds: float = 3.0, target: float | None = None, note: str = ""
+) -> Row:
+    """Time the alternatives in turns for about ``seconds`` in all; ratios are over the first one."""
+    names = list(runs)
+    calls = {n: _calls(runs[n]) for n in names}
+    took: dict[str, list[float]] = {n: [] for n in names}
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        end = time.perf_counter() + seconds
+        for turn in itertools.count():
+            order = names[turn % len(names) :] + names[: turn % len(names)]
+            for n in order:
+                took[n].append(_block(runs[n], calls[n]))
+            if turn >= 6 and time.perf_counter() > end:
+                break
+            if turn % 50 == 49:
+                gc.collect()
+    finally:
+        if enabled:
+            gc.enable()
+    first = took[names[0]]
+    each = {n: [b / a for a, b in zip(first, took[n])] for n in names[1:]}
+    quartiles = {n: tuple(statistics.quantiles(r, n=4)[::2]) for n, r in each.items()}
+    return Row(
+        name,
+        {n: statistics.median(t) for n, t in took.items()},
+        {n: statistics.median(r) for n, r in each.items()},
+        target,
+        len(first),
+        note,
+        quartiles,  # type: ignore[arg-type]
+    )
+
+
+def readable(seconds: float) -> str:
+    """``'12.3 µs'``."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    names = list(rows[0].seconds)
+    head = ["", *names, *[f"{n} / {names[0]}" for n in names[1:]], "target"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for r in rows:
+        cells = [r.name, *[readable(r.seconds[n]) if n in r.seconds else "-" for n in names]]
+        for n in names[1:]:
+            low, high = r.spread[n]
+            cells.append(f"{r.ratios[n]:.2f}× ({low:.2f}–{high:.2f})")
+        cells.append("" if r.target is None else f"{r.target:g}× {'✓' if r.reached else '✗'}")
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = [f"{r.name}: {r.note}" for r in rows if r.note]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def versions(*packages: str) -> str:
+    """What was measured on what."""
+    found = ", ".join(f"{p} {metadata.version(p)}" for p in packages)
+    return f"Python {platform.python_version()}, {found}; {platform.machine()}, {cpu()}"
+
+
+def cpu() -> str:
+    """The processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """The options that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=3.0, help="time for one row (default 3)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name holds TEXT")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there too")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
+    return parser.parse_args()
+
+
+def report(title: str, rows: Sequence[Row], options: argparse.Namespace) -> None:
+    """Print the table, write the file, and exit as asked."""
+    if not rows:
+        sys.exit(f"no row's name holds {options.only!r}")
+    print(f"\n{title}\n\n{table(rows)}\n")
+    if options.json:
+        keep = [{"name": r.name, "seconds": r.seconds, "ratios": r.ratios, "target": r.target, "rounds": r.rounds} for r in rows]
+        Path(options.json).write_text(json.dumps({"title": title, "rows": keep}, indent=1) + "\n")
+    if options.check and not all(r.reached for r in rows):
+        sys.exit(1)
