@@ -71,11 +71,15 @@ from .core.printing import set_printoptions
 from .core.promotion import can_cast
 from .core.size import Size, broadcast_shapes
 from .core.tensor import Tensor
+
 from .ops.activation import relu
 from .ops.arithmetic import (
     add,
+    addcdiv,
+    addcmul,
     div,
     divide,
+    lerp,
     mul,
     multiply,
     neg,
@@ -88,43 +92,79 @@ from .ops.arithmetic import (
     true_divide,
 )
 from .ops.basics import is_complex, is_floating_point, numel
+from .ops.bce import binary_cross_entropy_with_logits
+from .ops.bitwise import (
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+)
 from .ops.compare import (
+    allclose,
     clamp,
     clamp_max,
     clamp_min,
     clip,
     eq,
+    equal,
     fmax,
     fmin,
     ge,
     greater,
     greater_equal,
     gt,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    isneginf,
+    isposinf,
     le,
     less,
     less_equal,
     lt,
     maximum,
     minimum,
+    nan_to_num,
     ne,
     not_equal,
     where,
+)
+from .ops.complex_parts import (
+    abs,
+    absolute,
+    angle,
+    complex,
+    conj,
+    conj_physical,
+    imag,
+    is_conj,
+    is_neg,
+    isreal,
+    polar,
+    real,
+    resolve_conj,
+    resolve_neg,
+    sgn,
+    view_as_complex,
+    view_as_real,
 )
 from .ops.convert import clone
 from .ops.creation import (
     as_tensor,
     asarray,
-    empty,
     from_dlpack,
     from_numpy,
     frombuffer,
-    full,
-    ones,
-    ones_like,
     tensor,
-    zeros,
-    zeros_like,
 )
+from .ops.differences import cumulative_trapezoid, diff, trapezoid, trapz
 from .ops.exponential import (
     exp,
     exp2,
@@ -133,24 +173,153 @@ from .ops.exponential import (
     log10,
     log1p,
     log2,
+    logaddexp,
+    logaddexp2,
+    logit,
     rsqrt,
     sigmoid,
     sqrt,
+    xlogy,
 )
+from .ops.extremum import (
+    amax,
+    amin,
+    aminmax,
+    argmax,
+    argmin,
+    max,
+    min,
+)
+from .ops.factories import (
+    arange,
+    empty,
+    empty_strided,
+    eye,
+    full,
+    linspace,
+    logspace,
+    ones,
+    range,
+    scalar_tensor,
+    zeros,
+)
+from .ops.joining import (
+    block_diag,
+    cat,
+    column_stack,
+    concat,
+    concatenate,
+    dstack,
+    hstack,
+    row_stack,
+    stack,
+    vstack,
+)
+from .ops.legacy import (
+    BFloat16Tensor,
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+    set_default_tensor_type,
+)
+from .ops.likes import empty_like, full_like, ones_like, zeros_like
+from .ops.losses import kl_div, poisson_nll_loss
 from .ops.matmul import (
     bmm,
     dot,
     ger,
     inner,
-    linear,
     matmul,
     mm,
     mv,
     outer,
     vdot,
 )
+from .ops.norm import dist, frobenius_norm, norm
+from .ops.order import (
+    argsort,
+    bucketize,
+    isin,
+    kthvalue,
+    msort,
+    searchsorted,
+    sort,
+    topk,
+)
+from .ops.patterns import tril_indices, triu_indices, vander
 from .ops.powers import float_power, pow, square
-from .ops.rounding import abs, absolute, sign
+from .ops.quantiles import (
+    histc,
+    histogram,
+    median,
+    mode,
+    nanmedian,
+    nanquantile,
+    quantile,
+)
+from .ops.random import (
+    Generator,
+    bernoulli,
+    binomial,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    multinomial,
+    normal,
+    poisson,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    seed,
+    set_rng_state,
+)
+from .ops.reduce import (
+    all,
+    any,
+    count_nonzero,
+    mean,
+    nanmean,
+    nansum,
+    prod,
+    sum,
+    trace,
+)
+from .ops.rounding import (
+    ceil,
+    copysign,
+    fix,
+    floor,
+    floor_divide,
+    fmod,
+    frac,
+    frexp,
+    heaviside,
+    ldexp,
+    nextafter,
+    remainder,
+    round,
+    sign,
+    signbit,
+    trunc,
+)
+from .ops.scan import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    logcumsumexp,
+)
 from .ops.shape import (
     adjoint,
     atleast_1d,
@@ -172,7 +341,63 @@ from .ops.shape import (
     unflatten,
     unsqueeze,
 )
-from .ops.trig import cos, sin, tanh
+from .ops.slicing import (
+    as_strided,
+    as_strided_scatter,
+    chunk,
+    diagonal,
+    diagonal_scatter,
+    dsplit,
+    hsplit,
+    narrow,
+    narrow_copy,
+    select,
+    select_scatter,
+    slice_scatter,
+    split,
+    split_with_sizes,
+    tensor_split,
+    unbind,
+    unravel_index,
+    vsplit,
+)
+from .ops.softmax import log_softmax, logsumexp, softmax
+from .ops.statistics import (
+    corrcoef,
+    cov,
+    std,
+    std_mean,
+    var,
+    var_mean,
+)
+from .ops.storage import is_storage
+from .ops.trig import (
+    acos,
+    acosh,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cos,
+    cosh,
+    deg2rad,
+    hypot,
+    rad2deg,
+    sin,
+    sinc,
+    sinh,
+    tan,
+    tanh,
+)
+from .ops.unique import bincount, unique, unique_consecutive
 from .version import __version__
 
 e = 2.718281828459045

@@ -12,6 +12,7 @@ from ..core.dtype import as_dtype, dtype
 from ..core.meta import Meta
 from ..core.tensor import Tensor
 from . import structure
+from .data import warn_of_imaginary
 from .declare import attach, method
 from .writes import in_format
 
@@ -27,10 +28,19 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     tensor([1])
     """
     if not kwargs and len(args) == 1 and type(args[0]) is dtype:
-        kind = args[0]
-        return self if self.dtype is kind else structure.cast(self, dtype=kind.np)  # type: ignore[no-any-return]
+        return converted(self, args[0])
     where, given, copy, memory_format = parse_to(args, kwargs)
     return moved(self, where, given or self.dtype, copy, memory_format)
+
+
+def converted(self: Tensor, kind: dtype) -> Tensor:
+    """``self`` in the dtype ``kind``; itself where it is already."""
+    have = self.dtype
+    if have is kind:
+        return self
+    if have.is_complex and kind.category in (_dtype.INT, _dtype.FLOAT):
+        warn_of_imaginary(4)
+    return structure.cast(self, dtype=kind.np)  # type: ignore[no-any-return]
 
 
 def parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dtype | None, bool, Any]:
@@ -65,17 +75,10 @@ def moved(self: Tensor, where: Any, kind: dtype, copy: bool, memory_format: Any)
     meta = isinstance(self._value, Meta)
     if where is not None and (where is _device.meta) != meta:
         if meta:
-            raise NotImplementedError(
-                "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when"
-                " moving module from meta to a different device."
-            )
+            raise NotImplementedError("Cannot copy out of meta tensor; no data!")
         self = to_meta(self, dtype=kind.np)
         copy = False
-    out = self
-    if self.dtype is not kind:
-        out = structure.cast(self, dtype=kind.np)
-    elif copy:
-        out = structure.clone(self)
+    out = structure.clone(self) if copy and self.dtype is kind else converted(self, kind)
     if memory_format not in (None, _device.preserve_format):
         return contiguous(out, memory_format)
     return out
@@ -126,9 +129,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def _converter(name: str, kind: dtype) -> None:
     def convert(self: Tensor, memory_format: Any = _device.preserve_format) -> Tensor:
-        if self.dtype is kind:
-            return self
-        return structure.cast(self, dtype=kind.np)  # type: ignore[no-any-return]
+        return converted(self, kind)
 
     convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``self.to({kind})``."

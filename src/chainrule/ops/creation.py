@@ -1,23 +1,19 @@
-"""New tensors from data, from sizes and from other tensors."""
+"""New tensors from data: numbers, sequences, arrays, buffers, DLPack."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-from ..core.device import as_device, device, require_usable, strided, tensor_device
+from ..core.device import as_device, require_usable, tensor_device
 from ..core.device import cpu as _cpu
-from ..core.dtype import FLOAT, FROM_NUMPY, as_dtype, bool_, defaults, dtype, int64
+from ..core.dtype import FLOAT, FROM_NUMPY, as_dtype, defaults
 from ..core.meta import Meta
-from ..core.naming import argument_error, type_name
 from ..core.node import LEAF
-from ..core.op import Op
-from ..core.size import check_sizes
 from ..core.tensor import Tensor, new, wrap
-from ..core.value import Value
-from .data import _NATIVE, scalar_of, value_of
-from .declare import method
+from .data import value_of
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
@@ -38,11 +34,12 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     out = new(Tensor)
     out._value = value
     if requires_grad:
-        _require(out)
+        require(out)
     return out
 
 
-def _require(out: Tensor) -> Tensor:
+def require(out: Tensor) -> Tensor:
+    """``requires_grad=True`` of a new tensor."""
     kind = out.dtype
     if kind.category < FLOAT:
         raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
@@ -67,7 +64,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
 ) -> Tensor:
     """``obj`` (tensor, array, DLPack or buffer, number, sequence) as a tensor, sharing memory where ``copy`` allows.
 
@@ -79,31 +76,34 @@ def asarray(
     """
     kind = None if dtype is None else as_dtype(dtype, "asarray")
     where = None if device is None else require_usable(as_device(device))
-    source: Tensor | None = None
-    if isinstance(obj, Tensor):
-        source = obj
-    elif isinstance(obj, np.ndarray):
-        source = from_numpy(obj)
-    elif hasattr(obj, "__dlpack__"):
-        source = from_dlpack(obj)
-    elif not isinstance(obj, (list, tuple, np.generic)) and _has_buffer(obj):
-        source = frombuffer(obj, dtype=kind or defaults.floating)
+    source = _aliasing(obj, kind)
     if source is None:
         if copy is False:
             raise ValueError("can't alias arbitrary sequence into a tensor.")
-        return tensor(obj, dtype=kind, device=device, requires_grad=requires_grad)
-    different = (kind is not None and kind is not source.dtype) or (where is not None and where != source.device)  # type: ignore[attr-defined]
-    if different and copy is False:
-        what = "dtype" if kind is not None and kind is not source.dtype else "device"
-        raise ValueError(f"can't alias tensor with {what} '{source.dtype if what == 'dtype' else source.device}' into {what} '{kind if what == 'dtype' else where}'.")  # type: ignore[attr-defined]
-    result: Any = source
-    if different or copy:
-        result = source.to(device=where, dtype=kind, copy=True)  # type: ignore[attr-defined]
-    if requires_grad and not result.requires_grad:
-        result.requires_grad_()
-    elif not requires_grad and result.requires_grad:
-        result = result.detach()
-    return result  # type: ignore[no-any-return]
+        return tensor(obj, dtype=kind, device=device, requires_grad=bool(requires_grad))
+    other_dtype = kind is not None and kind is not source.dtype
+    other_place = where is not None and where is not source.device  # type: ignore[attr-defined]
+    if copy is False and kind is not None and other_dtype:
+        raise ValueError(f"can't alias tensor with dtype '{source.dtype.scalar_name}' into dtype '{kind.scalar_name}'.")
+    if copy is False and other_place:
+        raise ValueError(f"can't alias tensor from device '{source.device}' to '{where}'.")  # type: ignore[attr-defined]
+    result: Any = source.to(device=where, dtype=kind, copy=True) if copy or other_dtype or other_place else source  # type: ignore[attr-defined]
+    if requires_grad is None or requires_grad == result.requires_grad:
+        return result  # type: ignore[no-any-return]
+    return require(result) if requires_grad else result.detach()  # type: ignore[no-any-return]
+
+
+def _aliasing(obj: Any, kind: Any) -> Tensor | None:
+    """``obj`` as a tensor over its own memory; None for what has no memory to share."""
+    if isinstance(obj, Tensor):
+        return obj
+    if isinstance(obj, np.ndarray):
+        return from_numpy(obj)
+    if isinstance(obj, (list, tuple, np.generic)):
+        return None
+    if hasattr(obj, "__dlpack__"):
+        return from_dlpack(obj)
+    return frombuffer(obj, dtype=kind or defaults.floating) if _has_buffer(obj) else None
 
 
 def _has_buffer(obj: Any) -> bool:
@@ -141,17 +141,21 @@ def from_numpy(ndarray: Any, /) -> Tensor:
                 "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory."
             )
     if not ndarray.flags.writeable:
-        _warn_read_only()
+        _warn_read_only("NumPy array", "writing to this tensor will result in undefined behavior", "array")
     return wrap(ndarray if type(ndarray) is np.ndarray else np.asarray(ndarray))
 
 
-def _warn_read_only() -> None:
-    import warnings
+_warned: set[str] = set()
 
+
+def _warn_read_only(what: str, consequence: str, short: str) -> None:
+    if what in _warned:
+        return
+    _warned.add(what)
     warnings.warn(
-        "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to this"
-        " tensor will result in undefined behavior. You may want to copy the array to protect its data or make it writable before"
-        " converting it to a tensor. This type of warning will be suppressed for the rest of this program.",
+        f"The given {what} is not writable, and PyTorch does not support non-writable tensors. This means {consequence}. You may"
+        f" want to copy the {short} to protect its data or make it writable before converting it to a tensor. This type of warning"
+        " will be suppressed for the rest of this program.",
         UserWarning,
         stacklevel=3,
     )
@@ -167,25 +171,31 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     tensor([1, 2], dtype=torch.int16)
     """
     kind = as_dtype(dtype, "frombuffer")
-    size = memoryview(buffer).nbytes
-    each = kind.itemsize
-    if size <= 0:
-        raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
-    if count == 0:
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
+    size, each = view.nbytes, kind.itemsize
+    if size <= 0 or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
         raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
+    rest = size - offset
+    if count < 0 and rest % each:
+        raise ValueError(
+            f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of element size ({each})"
+        )
     if count < 0:
-        if (size - offset) % each:
-            raise ValueError(f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({each})")
-        count = (size - offset) // each
-    elif offset + count * each > size:
+        count = rest // each
+    elif count * each > rest:
         raise ValueError(
             f"requested buffer length ({count} * {each} bytes) after offset ({offset} bytes) must not be greater than actual buffer"
             f" length ({size} bytes)"
         )
+    if view.readonly:
+        _warn_read_only("buffer", "you can write to the underlying (supposedly non-writable) buffer using the tensor", "buffer")
     out = wrap(np.frombuffer(buffer, kind.np, count, offset))
-    return _require(out) if requires_grad else out
+    return require(out) if requires_grad else out
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
@@ -202,206 +212,4 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return wrap(array)
 
 
-# -- from sizes ------------------------------------------------------------------------------------------------------
-
-
-def sizes_of(size: tuple[Any, ...], function: str = "zeros") -> tuple[int, ...]:
-    """``f(2, 3)``, ``f((2, 3))`` and ``f(Size)`` as one tuple of integers."""
-    if len(size) == 1 and not isinstance(size[0], (int, np.integer)):
-        first = size[0]
-        if isinstance(first, (tuple, list)):
-            size = tuple(first)
-        elif not isinstance(first, Tensor):
-            raise argument_error(function, "size", "tuple of ints", first, 1)
-    out = []
-    for position, n in enumerate(size):
-        if type(n) is not int:
-            n = _index(n, position, function)
-        out.append(n)
-    for n in out:
-        if n < 0:
-            check_sizes(out)
-    return tuple(out)
-
-
-def _index(n: Any, position: int, function: str) -> int:
-    if not isinstance(n, bool) and not isinstance(n, float):
-        try:
-            return int(n.__index__())
-        except (AttributeError, TypeError):
-            pass
-    raise TypeError(
-        f"{function}(): argument 'size' must be tuple of ints, but found element of type {type_name(n)} at pos {position}"
-    )
-
-
-def filled(shape: tuple[int, ...], fill: Any, kind: dtype, where: device) -> Any:
-    """A value of this shape with every element ``fill``, a Python number."""
-    target = kind.np
-    if where is not _cpu:
-        return Meta(shape, target)
-    if not shape and target.kind in _NATIVE:
-        return scalar_of(fill, kind)
-    if fill == 0:
-        return np.zeros(shape, target)
-    return np.full(shape, scalar_of(fill, kind), target)
-
-
-def _made(value: Any, out: Any, requires_grad: bool) -> Tensor:
-    if out is not None:
-        from ..core.outputs import write_out
-
-        return write_out(out, wrap(value))  # type: ignore[no-any-return]
-    result = wrap(value)
-    return _require(result) if requires_grad else result
-
-
-def zeros(
-    *size: Any, out: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None, pin_memory: bool = False,
-    requires_grad: bool = False, names: Any = None,
-) -> Tensor:  # fmt: skip
-    """A tensor of zeros; ``size`` is integers or one sequence of them.
-
-    >>> import chainrule as torch
-    >>> torch.zeros(2, 3)
-    tensor([[0., 0., 0.],
-            [0., 0., 0.]])
-    """
-    kind = _kind(dtype, out)
-    return _made(filled(_size(size, "zeros"), 0, kind, tensor_device(device)), out, requires_grad)
-
-
-def ones(
-    *size: Any, out: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None, pin_memory: bool = False,
-    requires_grad: bool = False, names: Any = None,
-) -> Tensor:  # fmt: skip
-    """A tensor of ones; ``size`` is integers or one sequence of them.
-
-    >>> import chainrule as torch
-    >>> torch.ones(2, dtype=torch.int64)
-    tensor([1, 1])
-    """
-    kind = _kind(dtype, out)
-    return _made(filled(_size(size, "ones"), 1, kind, tensor_device(device)), out, requires_grad)
-
-
-def _size(size: tuple[Any, ...], function: str) -> tuple[int, ...]:
-    return sizes_of(size, function)
-
-
-def _kind(given: Any, out: Any) -> dtype:
-    if given is None:
-        return defaults.floating if out is None else out.dtype  # type: ignore[no-any-return]
-    return as_dtype(given, "zeros")
-
-
-def empty(
-    *size: Any, out: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None, requires_grad: bool = False,
-    pin_memory: bool = False, memory_format: Any = None, names: Any = None,
-) -> Tensor:  # fmt: skip
-    """A tensor whose elements have arbitrary values.
-
-    >>> import chainrule as torch
-    >>> torch.empty(2, 3).shape
-    torch.Size([2, 3])
-    """
-    kind = _kind(dtype, out)
-    shape = _size(size, "empty")
-    where = tensor_device(device)
-    value = Meta(shape, kind.np) if where is not _cpu else np.empty(shape, kind.np)
-    result = _made(value, out, requires_grad)
-    if memory_format is not None:
-        from .writes import in_format
-
-        result._value = in_format(result._value, memory_format)
-    return result
-
-
-def full(
-    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = strided, device: Any = None,
-    pin_memory: bool = False, requires_grad: bool = False, names: Any = None,
-) -> Tensor:  # fmt: skip
-    """A tensor of this ``size`` with every element ``fill_value``; its dtype is that of the number unless given.
-
-    >>> import chainrule as torch
-    >>> torch.full((2,), 3.5)
-    tensor([3.5000, 3.5000])
-    """
-    number = fill_value.item() if isinstance(fill_value, (Tensor, np.generic)) else fill_value
-    kind = out.dtype if dtype is None and out is not None else number_dtype(number) if dtype is None else as_dtype(dtype, "full")
-    if isinstance(fill_value, Tensor) and dtype is None and out is None:
-        kind = fill_value.dtype
-    return _made(filled(sizes_of((size,), "full"), number, kind, tensor_device(device)), out, requires_grad)
-
-
-def number_dtype(number: Any) -> dtype:
-    """The dtype that a Python number gives a new tensor."""
-    if isinstance(number, bool):
-        return bool_
-    if isinstance(number, int):
-        return int64
-    return defaults.complex if isinstance(number, complex) else defaults.floating
-
-
-# -- like another tensor ---------------------------------------------------------------------------------------------
-
-
-def _full_like_impl(x: Any, *, fill: Any, dtype: Any) -> Any:
-    if not x.ndim and dtype.kind in _NATIVE:
-        return dtype.type(fill)
-    return np.full_like(x, fill, dtype)
-
-
-# Interpreters' values (a batch, a tracked or a meta tensor) decide what "like" means for them.
-full_like_op = Op("full_like", _full_like_impl, kind="general", batch=lambda op, args, mask, kw: op(args[0], **kw))
-
-
-def like(input: Any, fill: Any, dtype: Any, device: Any, requires_grad: bool, memory_format: Any) -> Tensor:
-    """A tensor that looks like ``input``, every element ``fill``."""
-    if not isinstance(input, Tensor):
-        raise argument_error("full_like", "input", "Tensor", input, 1)
-    kind = input.dtype if dtype is None else as_dtype(dtype, "full_like")
-    value = input._value
-    if device is not None and require_usable(as_device(device)) is not input.device:  # type: ignore[attr-defined]
-        out = wrap(filled(tuple(input.shape), fill, kind, require_usable(as_device(device))))
-    elif isinstance(value, Value):
-        out = full_like_op(input.detach(), fill=fill, dtype=kind.np)  # type: ignore[attr-defined]
-    else:
-        if not isinstance(fill, (int, float)) or kind.category < FLOAT:
-            fill = scalar_of(fill, kind)
-        out = new(Tensor)
-        out._value = _full_like_impl(value, fill=fill, dtype=kind.np)
-    if memory_format is not None:
-        out = out.contiguous(memory_format=memory_format)  # type: ignore[attr-defined]
-    return _require(out) if requires_grad else out
-
-
-@method
-def zeros_like(
-    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
-    requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
-    """Zeros of the shape, dtype and device of ``input``.
-
-    >>> import chainrule as torch
-    >>> torch.zeros_like(torch.tensor([1, 2]))
-    tensor([0, 0])
-    """
-    return like(input, 0, dtype, device, requires_grad, memory_format)
-
-
-@method
-def ones_like(
-    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
-    requires_grad: bool = False, memory_format: Any = None,
-) -> Tensor:  # fmt: skip
-    """Ones of the shape, dtype and device of ``input``.
-
-    >>> import chainrule as torch
-    >>> torch.ones_like(torch.tensor([1.5, 2]))
-    tensor([1., 1.])
-    """
-    return like(input, 1, dtype, device, requires_grad, memory_format)
-
-
-__all__ = ["as_tensor", "asarray", "empty", "from_dlpack", "from_numpy", "frombuffer", "full", "ones", "ones_like", "tensor", "zeros", "zeros_like"]
+__all__ = ["as_tensor", "asarray", "from_dlpack", "from_numpy", "frombuffer", "tensor"]

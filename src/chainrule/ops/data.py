@@ -9,12 +9,14 @@ import numpy as np
 
 from ..core.dtype import BOOL, COMPLEX, FLOAT, FROM_NUMPY, INT, bool_, defaults, dtype, int64
 from ..core.floating_flags import quiet
+from ..core.info import finfo
 from ..core.promotion import PROMOTE
 from ..core.tensor import Tensor
 from ..core.value import Value
+from .structure import cast_array, copy_array
 
 _PYTHON: dict[type, int] = {bool: BOOL, int: INT, float: FLOAT, complex: COMPLEX}
-_NATIVE = frozenset("biufc")
+NATIVE = frozenset("biufc")
 _SEQUENCES = (list, tuple)
 
 
@@ -60,6 +62,43 @@ def checked_int(x: Any, kind: dtype) -> int:
 
 def _overflow(kind: dtype) -> RuntimeError:
     return RuntimeError(f"value cannot be converted to type {kind.name} without overflow")
+
+
+_C_NAMES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
+
+
+def checked_scalar(x: Any, kind: dtype) -> Any:
+    """``x`` as the element that ``fill_`` and ``full`` write; unlike data, it must be within the range of ``kind``.
+
+    Raises RuntimeError where it is not.
+    """
+    if kind.category == BOOL:
+        return bool(x)
+    if kind.category == COMPLEX:
+        return x
+    name = _C_NAMES.get(kind.name, kind.cpp_name)
+    if isinstance(x, complex):
+        if x.imag:
+            raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+        x = x.real
+    if kind.category == FLOAT:
+        if abs(x) > _largest(kind) and x - x == 0:
+            raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+        return x
+    try:
+        return checked_int(x, kind)
+    except RuntimeError:
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow") from None
+
+
+def _largest(kind: dtype) -> float:
+    found = _LARGEST.get(kind)
+    if found is None:
+        found = _LARGEST[kind] = finfo(kind).max
+    return found
+
+
+_LARGEST: dict[dtype, float] = {}
 
 
 def leaf_types(data: Any, found: set[type]) -> set[type]:
@@ -239,16 +278,20 @@ def _from_tensor(data: Tensor, kind: dtype | None) -> Any:
     value = data._value
     if isinstance(value, Value):
         return data.detach().clone().to(kind or data.dtype)._value  # type: ignore[attr-defined]
-    return cast_value(value, kind.np) if kind is not None else np.array(value) if isinstance(value, np.ndarray) else value
+    return copy_array(value) if kind is None or kind is data.dtype else cast_value(value, kind.np)
 
 
 def cast_value(value: Any, target: Any) -> Any:
-    """A copy of a raw value in the NumPy dtype ``target``; complex numbers lose their imaginary part without a word."""
+    """A copy of a raw value in the NumPy dtype ``target``, warning of imaginary parts that get lost as PyTorch does."""
+    if value.dtype.kind == "c" and target.kind not in "cb":
+        warn_of_imaginary(5)
     with quiet():
-        if value.dtype.kind == "c" and target.kind not in "cb":
-            value = value.real
-        cast = value.astype(target)
-    return np.asarray(cast) if target.kind not in _NATIVE else cast
+        return cast_array(value, dtype=target)
+
+
+def warn_of_imaginary(level: int) -> None:
+    """What PyTorch says when complex numbers become real ones."""
+    warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=level)
 
 
 def _from_array(data: Any, kind: dtype | None) -> Any:
@@ -273,4 +316,4 @@ def _from_other(data: Any, kind: dtype | None) -> Any:
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 
-__all__ = ["cast_value", "checked_int", "python_dtype", "scalar_of", "value_of"]
+__all__ = ["NATIVE", "cast_value", "checked_scalar", "checked_int", "python_dtype", "scalar_of", "value_of"]

@@ -26,10 +26,17 @@ def _expand(x: Any, *, shape: tuple[int, ...]) -> Any:
     return np.ndarray(shape, a.dtype, base, 0, strides) if base is a else base
 
 
-def _cast(x: Any, *, dtype: Any) -> Any:
-    if x.dtype.kind == "c" and dtype.kind != "c":
+def cast_array(x: Any, *, dtype: Any) -> Any:
+    """A copy of a raw value in a NumPy dtype; complex numbers lose their imaginary part without a word."""
+    if x.dtype.kind == "c" and dtype.kind not in "cb":
         x = x.real
-    return x.astype(dtype)
+    out = x.astype(dtype, order="C" if 0 in x.strides else "K")
+    return out if dtype.kind in "biufc" else np.asarray(out)
+
+
+def copy_array(x: Any) -> Any:
+    """A copy of a raw value with its order of dimensions; one that was expanded becomes row-major."""
+    return np.array(x, order="C" if 0 in x.strides else "K") if isinstance(x, np.ndarray) else x
 
 
 def _uncast(g: Any, x_dtype: Any) -> Any:
@@ -60,10 +67,10 @@ permute = Op(
     batch=lambda op, args, mask, kw: op(args[0], dims=(0, *[d + 1 for d in kw["dims"]])),
 )  # fmt: skip
 cast = Op(
-    "cast", _cast, kind="linear", vjp=[_uncast], batch=lambda op, args, mask, kw: op(args[0], **kw), node="ToCopyBackward0",
+    "cast", cast_array, kind="linear", vjp=[_uncast], batch=lambda op, args, mask, kw: op(args[0], **kw), node="ToCopyBackward0",
 )  # fmt: skip
 clone = Op(
-    "clone", lambda x: np.array(x) if isinstance(x, np.ndarray) else x, kind="linear", vjp=[lambda g: g],
+    "clone", copy_array, kind="linear", vjp=[lambda g: g],
     batch=lambda op, args, mask, kw: op(args[0]),
 )  # fmt: skip
 

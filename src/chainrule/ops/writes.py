@@ -17,7 +17,7 @@ from ..core.size import channels_last_3d_strides, channels_last_strides, contigu
 from ..core.tensor import Tensor, materialise, new, wrap
 from ..core.value import Value
 from ..core.views import UNTRACKED
-from .data import scalar_of
+from .data import checked_scalar
 from .declare import method
 
 
@@ -111,7 +111,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     number = value.item() if isinstance(value, np.generic) else value
     if not isinstance(number, (int, float, complex)):
         raise argument_error("fill_", "value", "Number", value, 1)
-    return write("fill_", self, wrap(scalar_of(number, self.dtype)))
+    return write("fill_", self, wrap(np.asarray(checked_scalar(number, self.dtype), self.dtype.np)))
 
 
 @method
