@@ -31,6 +31,16 @@ class Write:
         self.guard: Any = None
         self.recent: list[int] = []
 
+    def note(self, order: int, operation: str, where: tuple[str, int] | None) -> None:
+        """Remember the last write, and enough of those before it to count back."""
+        self.order = order
+        self.operation = operation
+        self.where = where
+        recent = self.recent
+        recent.append(order)
+        if len(recent) > 64:  # a parameter is written at every step
+            del recent[:32]
+
     def count_at(self, order: int) -> int:
         """How many writes there had been when the node of that order was made."""
         return self.count - sum(1 for o in self.recent if o < order)
@@ -71,8 +81,8 @@ def user_line() -> tuple[str, int] | None:
     return None
 
 
-def written(value: Any, operation: str) -> None:
-    """Note that the memory of ``value`` (an array, or a NumPy scalar that is being replaced) has been overwritten."""
+def _entry(value: Any) -> Write:
+    """The record of the memory of ``value``, made at its first write and dropped with the memory."""
     owner = root(value)
     key = id(owner)
     write = _WRITES.get(key)
@@ -80,14 +90,15 @@ def written(value: Any, operation: str) -> None:
         write = _WRITES[key] = Write()
         if isinstance(owner, np.ndarray):
             write.guard = weakref.ref(owner, lambda _ref, key=key: _WRITES.pop(key, None))
+    return write
+
+
+def written(value: Any, operation: str) -> None:
+    """Note that the memory of ``value`` (an array, or a NumPy scalar that is being replaced) has been overwritten."""
+    write = _entry(value)
     write.count += 1
-    write.order = LAST.order = next_order()
-    recent = write.recent
-    recent.append(write.order)
-    if len(recent) > 64:  # enough to count back from; a parameter is written at every step
-        del recent[:32]
-    write.operation = operation
-    write.where = user_line()
+    LAST.order = order = next_order()
+    write.note(order, operation, user_line())
 
 
 def carry(old: Any, new: Any) -> None:
@@ -127,3 +138,15 @@ def stale_error(node: Node, write: Write, value: Any, output_of: str, expected: 
         f"torch.autograd.set_detect_anomaly(True).{where}"
         f" {node.name()} had saved it: compute with a clone, or out of place."
     )
+
+
+def written_by_step(values: list[Any], operation: str) -> None:
+    """:func:`written` for all that an optimizer's step wrote: one order number, the user's line looked up once."""
+    if not values:
+        return
+    order = LAST.order = next_order()
+    where = user_line()
+    for value in values:
+        write = _entry(value)
+        write.count += 1
+        write.note(order, operation, where)
