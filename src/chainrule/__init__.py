@@ -91,7 +91,13 @@ from .ops.arithmetic import (
     subtract,
     true_divide,
 )
-from .ops.basics import is_complex, is_floating_point, numel
+from .ops.basics import (
+    is_complex,
+    is_floating_point,
+    is_nonzero,
+    is_tensor,
+    numel,
+)
 from .ops.bce import binary_cross_entropy_with_logits
 from .ops.bitwise import (
     bitwise_and,
@@ -156,6 +162,14 @@ from .ops.complex_parts import (
     view_as_real,
 )
 from .ops.convert import clone
+from .ops.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from .ops.creation import (
     as_tensor,
     asarray,
@@ -203,6 +217,13 @@ from .ops.factories import (
     scalar_tensor,
     zeros,
 )
+from .ops.gather import (
+    gather,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+    take_along_dim,
+)
 from .ops.joining import (
     block_diag,
     cat,
@@ -230,6 +251,14 @@ from .ops.legacy import (
 )
 from .ops.likes import empty_like, full_like, ones_like, zeros_like
 from .ops.losses import kl_div, poisson_nll_loss
+from .ops.masking import (
+    argwhere,
+    index_put,
+    masked_fill,
+    masked_scatter,
+    masked_select,
+    nonzero,
+)
 from .ops.matmul import (
     bmm,
     dot,

@@ -19,10 +19,6 @@ class _Scope:
         """A fresh scope like this one: a decorated function may be running several times at once."""
         return type(self)()
 
-    def __enter__(self) -> Any: ...
-
-    def __exit__(self, *exc: object) -> None: ...
-
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         from functools import update_wrapper
 

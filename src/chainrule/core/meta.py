@@ -49,6 +49,10 @@ class Meta(Value):
 
     def interpret(self, op: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         raws = [a._value if isinstance(a, Tensor) else a for a in args]
+        if op.kind in ("elementwise", "multilinear"):
+            for r in raws:
+                if isinstance(r, np.ndarray) and r.ndim:
+                    raise RuntimeError("Tensor on device cpu is not on the expected device meta!")
         if op.kind == "elementwise":
             return _elementwise(op, args, kw)
         if op.infer is not None:
@@ -63,8 +67,8 @@ class Meta(Value):
     def concrete(self, what: str) -> Any:
         if what == "numpy":
             raise TypeError("can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
-        if what == "bool":
-            raise NotImplementedError("Tensor.bool() cannot be called on meta tensors")
+        if what == "tolist":
+            raise NotImplementedError("Cannot copy out of meta tensor; no data!")
         raise RuntimeError("Tensor.item() cannot be called on meta tensors")
 
 

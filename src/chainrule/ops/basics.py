@@ -12,6 +12,7 @@ from ..core import device as _device
 from ..core.dtype import FROM_NUMPY, defaults, dtype
 from ..core.meta import Meta
 from ..core.mutation import version
+from ..core.naming import argument_error
 from ..core.node import LEAF
 from ..core.printing import item_format, shows_dtype, tensor_repr
 from ..core.size import (
@@ -44,7 +45,12 @@ def item(self: Tensor) -> Any:
         if v.size == 1 or isinstance(v, Value):
             return v.item()
     except AttributeError:
-        return _concrete(self, "item").item()
+        pass
+    if isinstance(v, Value):
+        n = numel(self)
+        if n == 1 or not isinstance(v, Meta):
+            return v.concrete("item").item()
+        raise RuntimeError(f"a Tensor with {n} elements cannot be converted to Scalar")
     raise RuntimeError(f"a Tensor with {v.size} elements cannot be converted to Scalar")
 
 
@@ -62,7 +68,7 @@ def tolist(self: Tensor) -> Any:
     >>> torch.tensor([[1, 2], [3, 4]]).tolist()
     [[1, 2], [3, 4]]
     """
-    return _concrete(self, "item").tolist()
+    return _concrete(self, "tolist").tolist()
 
 
 @method
@@ -144,12 +150,21 @@ def _number(self: Tensor) -> Any:
     return v.item()
 
 
+def _real(self: Tensor, c_type: str) -> Any:
+    number = _number(self)
+    if isinstance(number, builtins.complex):
+        if number.imag:
+            raise RuntimeError(f"value cannot be converted to type {c_type} without overflow")
+        return number.real
+    return number
+
+
 def _float(self: Tensor) -> builtins.float:
-    return builtins.float(_number(self))
+    return builtins.float(_real(self, "double"))
 
 
 def _int(self: Tensor) -> builtins.int:
-    return builtins.int(_number(self))
+    return builtins.int(_real(self, "int64_t"))
 
 
 def _complex(self: Tensor) -> builtins.complex:
@@ -237,6 +252,8 @@ def size(self: Tensor, dim: builtins.int | None = None) -> Any:
     shape = self._value.shape
     if dim is None:
         return Size(shape)
+    if not isinstance(dim, builtins.int):
+        raise argument_error("size", "dim", "int", dim, 1)
     return shape[normalize_dim(dim, len(shape), wrap_scalar=False)]
 
 
@@ -252,6 +269,27 @@ def numel(input: Tensor) -> builtins.int:
     for length in input._value.shape:
         n *= length
     return n
+
+
+def _ndimension(self: Tensor) -> builtins.int:
+    """The number of dimensions."""
+    return builtins.int(self._value.ndim)
+
+
+Tensor.ndimension = Tensor.dense_dim = _ndimension  # type: ignore[attr-defined]
+
+
+@method
+def sparse_dim(self: Tensor) -> builtins.int:
+    """0: every dimension is dense."""
+    return 0
+
+
+@method
+def dim_order(self: Tensor) -> tuple[builtins.int, ...]:
+    """The dimensions from the slowest to the fastest in memory."""
+    strides = _strides(self)
+    return tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
 
 
 @method
@@ -310,6 +348,42 @@ def _prop(name: str, get: Any, set: Any = None) -> None:
 
 
 _prop("_version", _version)
+
+
+@method
+def _is_view(self: Tensor) -> builtins.bool:
+    """True for a view that a differentiable operation took."""
+    return self._base is not None
+
+
+def is_tensor(obj: Any) -> builtins.bool:
+    """True for tensors.
+
+    >>> import chainrule as torch
+    >>> torch.is_tensor(torch.ones(2)), torch.is_tensor([1.0])
+    (True, False)
+    """
+    return isinstance(obj, Tensor)
+
+
+@method
+def is_nonzero(input: Tensor) -> builtins.bool:
+    """True when the one element is not zero; RuntimeError for any other number of elements."""
+    return _bool(input)
+
+
+def _dlpack(self: Tensor, **options: Any) -> Any:
+    if self._gn is not None:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    return numpy(self).__dlpack__(**options)
+
+
+def _dlpack_device(self: Tensor) -> tuple[builtins.int, builtins.int]:
+    return (1, 0)
+
+
+Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
+Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
 _prop("itemsize", element_size)
 _prop("nbytes", lambda self: numel(self) * self.dtype.itemsize)
 _prop("device", lambda self: _device.meta if isinstance(self._value, Meta) else _device.cpu)
@@ -338,4 +412,4 @@ def is_signed(self: Tensor) -> builtins.bool:
     return self.dtype.is_signed
 
 
-__all__ = ["is_complex", "is_floating_point", "numel"]
+__all__ = ["is_complex", "is_floating_point", "is_nonzero", "is_tensor", "numel"]

@@ -10,6 +10,7 @@ from ..core import device as _device
 from ..core import dtype as _dtype
 from ..core.dtype import as_dtype, dtype
 from ..core.meta import Meta
+from ..core.naming import type_name
 from ..core.tensor import Tensor
 from . import structure
 from .data import warn_of_imaginary
@@ -64,7 +65,8 @@ def parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dtype 
     options = dict(zip(names, rest, strict=False))
     for key in kwargs:
         if key not in ("device", "dtype", "non_blocking", "copy", "memory_format", "other"):
-            raise TypeError(f"to() got an unexpected keyword argument '{key}'")
+            got = ", ".join([type_name(a) for a in args] + [f"{k}={type_name(v)}" for k, v in kwargs.items()])
+            raise TypeError(f"to() received an invalid combination of arguments - got ({got}, ), but '{key}' is none of its keywords")
     options |= {k: kwargs[k] for k in ("non_blocking", "copy") if k in kwargs}
     place = None if where is None else _device.require_usable(_device.as_device(where, "to"))
     return place, None if given is None else as_dtype(given, "to"), bool(options.get("copy", False)), kwargs.get("memory_format")

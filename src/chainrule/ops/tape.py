@@ -7,6 +7,7 @@ import weakref
 from typing import Any
 
 from ..core import grad as _grad
+from ..core.dtype import dtype
 from ..core.hooks import HookTable, register
 from ..core.node import LEAF, Slot
 from ..core.tensor import Tensor, set_requires_grad
@@ -37,22 +38,45 @@ def _set_grad(self: Tensor, grad: Any) -> None:
         self._grad = None
         return
     if not isinstance(grad, Tensor):
-        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type '{type(grad).__name__}'")
+        raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(grad).__name__}")
     if grad is self:
         raise RuntimeError("can't assign Variable as its own grad")
-    if grad.dtype is not self.dtype:
+    want = _grad_dtype(self)
+    if want is not None and grad.dtype is not want:
         raise RuntimeError(
-            f"attempting to assign a gradient with dtype '{grad.dtype.cpp_name}' to a tensor with grad_dtype '{self.dtype.cpp_name}'."
+            f"attempting to assign a gradient with dtype '{grad.dtype.cpp_name}' to a tensor with grad_dtype '{want.scalar_name}'. The"
+            " gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype"
+            " attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a"
+            " tensor and its gradient may break downstream systems that assume they match."
         )
-    if tuple(grad.shape) != tuple(self.shape):
+    if grad._value.shape != self._value.shape:
         raise RuntimeError(
-            f"assigned grad has data of a different size: {list(grad.shape)} and {list(self.shape)}"
+            f"attempting to assign a gradient of size '{list(grad.shape)}' to a tensor of size '{list(self.shape)}'. Please ensure that"
+            " the gradient and the tensor are the same size"
         )
     self._grad = grad
 
 
 def _del_grad(self: Tensor) -> None:
     self._grad = None
+
+
+_UNSET: Any = object()
+
+
+def _grad_dtype(self: Tensor) -> dtype | None:
+    """The dtype that ``grad`` must have: that of the tensor unless another is set; None allows any."""
+    chosen = self.__dict__.get("_chosen_grad_dtype", _UNSET)
+    return self.dtype if chosen is _UNSET else chosen  # type: ignore[no-any-return]
+
+
+def _set_grad_dtype(self: Tensor, kind: dtype | None) -> None:
+    if self._gn is not None and self._gn is not LEAF:
+        raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+    self.__dict__["_chosen_grad_dtype"] = kind
+
+
+Tensor.grad_dtype = property(_grad_dtype, _set_grad_dtype)  # type: ignore[attr-defined]
 
 
 Tensor.grad = property(_get_grad, _set_grad, _del_grad)  # type: ignore[attr-defined]
@@ -142,10 +166,10 @@ def detach_(self: Tensor) -> Tensor:
     """
     if self._base is not None and self._gn is not None:
         raise RuntimeError(
-            "Can't detach views in-place; use detach() instead. If you are using DistributedDataParallel (DDP) for training, and"
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and"
             " gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on"
             " these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as"
-            " a solution."
+            " the solution."
         )
     if self._gn is not None:
         del self._gn

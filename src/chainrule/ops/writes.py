@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 
 from ..core import device as _device
+from ..core.dtype import FLOAT, INT
 from ..core.inplace import check_writable, overwrite, store
 from ..core.meta import Meta
 from ..core.modes import MODES
 from ..core.mutation import written
 from ..core.naming import argument_error
 from ..core.op import Op
-from ..core.size import channels_last_3d_strides, channels_last_strides, contiguous_strides, expand_shape
+from ..core.size import channels_last_3d_strides, channels_last_strides, check_inplace_shape, contiguous_strides
 from ..core.tensor import Tensor, materialise, new, wrap
 from ..core.value import Value
 from ..core.views import UNTRACKED
-from .data import checked_scalar
+from .data import checked_scalar, value_of, warn_of_imaginary
 from .declare import method
 
 
@@ -107,11 +108,23 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value._value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._value.ndim} dimensions.")
-        return write("fill_", self, value)
+        return _fill(self, value)
     number = value.item() if isinstance(value, np.generic) else value
     if not isinstance(number, (int, float, complex)):
         raise argument_error("fill_", "value", "Number", value, 1)
-    return write("fill_", self, wrap(np.asarray(checked_scalar(number, self.dtype), self.dtype.np)))
+    return _fill(self, wrap(np.asarray(checked_scalar(number, self.dtype), self.dtype.np)))
+
+
+def _fill(self: Tensor, source: Tensor) -> Tensor:
+    value = self._value
+    if isinstance(value, np.ndarray) and 0 in value.strides and self._gn is None and source._gn is None:
+        # One value for all: writing each place in memory once is as good as writing it for every element.
+        places = value[tuple([slice(0, 1) if s == 0 else slice(None) for s in value.strides])]
+        places.flags.writeable = True
+        places[...] = source._value
+        written(value, "fill_")
+        return self
+    return write("fill_", self, source)
 
 
 @method
@@ -135,7 +148,11 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     tensor([1, 2])
     """
     if not isinstance(src, Tensor):
-        raise argument_error("copy_", "other", "Tensor", src, 1)
+        if not isinstance(src, (int, float, complex, np.generic)):
+            raise argument_error("copy_", "other", "Tensor", src, 1)
+        src = wrap(value_of(src, None))
+    if src.dtype.is_complex and self.dtype.category in (INT, FLOAT):
+        warn_of_imaginary(3)
     return write("copy_", self, src)
 
 
@@ -146,14 +163,16 @@ def write(name: str, x: Tensor, source: Tensor) -> Tensor:
         check_writable(x)
     have, value = x._value, source._value
     if value.shape != have.shape:
-        expand_shape(tuple(value.shape), tuple(have.shape))
+        check_inplace_shape(tuple(have.shape), tuple(value.shape))
     if not recording and not isinstance(have, Value) and not isinstance(value, Value):
         if value.shape != have.shape:
             value = np.broadcast_to(value, have.shape)
         store(name, x, value.real if value.dtype.kind == "c" and have.dtype.kind != "c" else value)
         return x
-    if isinstance(have, Meta) and not isinstance(value, Value):
+    if isinstance(have, Meta):
         return x
+    if isinstance(value, Meta):
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     result = source
     if result.dtype is not x.dtype:
         result = result.to(x.dtype)  # type: ignore[attr-defined]
