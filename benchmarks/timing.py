@@ -122,7 +122,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def versions(*packages: str) -> str:
     """What was measured on what."""
-    found = ", ".join(f"{p} {metadata.version(p)}" for p in packages)
+    found = ", ".join(f"{p} {getattr(sys.modules.get(p), '__version__', None) or metadata.version(p)}" for p in packages)
     return f"Python {platform.python_version()}, {found}; {platform.machine()}, {cpu()}"
 
 
