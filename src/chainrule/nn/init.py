@@ -86,7 +86,7 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix; ValueError unless 2-dimensional."""
-    from ..ops.creation import eye
+    from ..ops.factories import eye
 
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")

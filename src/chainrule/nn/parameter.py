@@ -28,7 +28,7 @@ class Parameter(Tensor, metaclass=_Kind):
     def make(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         """The constructor's work; ``data`` None gives an empty parameter."""
         if data is None:
-            from ..ops.creation import empty
+            from ..ops.factories import empty
 
             data = empty(0)
         p = new(cls)
@@ -63,7 +63,7 @@ class Buffer(Tensor, metaclass=_Kind):
     def make(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
         """The constructor's work."""
         if data is None:
-            from ..ops.creation import empty
+            from ..ops.factories import empty
 
             data = empty(0)
         b = new(cls)

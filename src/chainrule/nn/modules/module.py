@@ -380,7 +380,7 @@ class Module(HookMethods, StateMethods):
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Any:
         """Uninitialised memory of the same shapes on ``device``; how modules leave the meta device."""
-        from ...ops.creation import empty_like
+        from ...ops.likes import empty_like
 
         return self._apply(lambda t: empty_like(t, device=device), recurse)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
-from ...ops.creation import empty, ones, tensor, zeros
+from ...ops.creation import tensor
+from ...ops.factories import empty, ones, zeros
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
