@@ -101,7 +101,7 @@ class OpNode(Node):
             if kind == "arg":
                 found.append(self._restore_one(value, self.edges[k] if create_graph else None))
             elif kind == "args":
-                found.append(tuple([self._restore_one(v, e if create_graph else None) for v, e in zip(value, self.edges, strict=True)]))
+                found.append(tuple([self._restore_one(v, e if create_graph else None) for v, e in zip(value, self.edges[k:], strict=True)]))
             elif kind == "out":
                 found.append(self._restore_one(value, self._output_edge(name, k) if create_graph else None))
             else:
@@ -248,7 +248,7 @@ def _level_rules(base: type[OpNode]) -> type[OpNode]:
 def _base(op: Op) -> type[OpNode]:
     if op.joint:
         return JointNode
-    if op.kind == "elementwise" and len(op.argnames) == 1:
+    if len(op.argnames) == 1 and not op.variadic:
         return UnaryNode
     return BinaryNode if len(op.argnames) == 2 and not op.variadic else OpNode
 

@@ -194,6 +194,12 @@ def edge_of(tensor: Any) -> Any:
     return tensor if gn is LEAF else gn
 
 
+def _has_tangent(value: Any) -> bool:
+    """Whether values of this dtype can change continuously: integers and truth values are never recorded."""
+    kind = value.dtype
+    return kind.category > 1 if isinstance(value, Tensor) else kind.kind not in "biu"  # type: ignore[no-any-return]
+
+
 def record(
     op: Op, out: Any, result: Any, values: Sequence[Any], args: Sequence[Any], kw: dict[str, Any], variant: str = "raw", fit: Any = None
 ) -> Node | None:
@@ -201,7 +207,7 @@ def record(
 
     ``values`` are what the rules will see of ``args``; ``result`` what they see of the output.
     """
-    if op.rules is None:
+    if op.rules is None or (op.outputs == 1 and not _has_tangent(result)):
         return None
     edges = tuple([edge_of(a) if isinstance(a, Tensor) else None for a in args])
     node = new(op.node_class(variant))
@@ -210,7 +216,7 @@ def record(
     if op.joint:
         needs = tuple([e is not None for e in edges])
         node.saved = pickers(result, values, kw, needs)
-    elif op.kind == "elementwise" and len(edges) == 1:
+    elif len(op.argnames) == 1 and not op.variadic:
         op.require_rule(0)
         node.saved = pickers[0](result, values, kw, None)
     else:

@@ -9,6 +9,7 @@ an argument's name        that argument
 ``<argument>_shape``      its shape, without keeping its value
 ``<argument>_dtype``      its NumPy dtype, without keeping its value
 ``args``, ``args_shape``  all arguments of a variadic operation, and their shapes
+``rest``                  all arguments after the first
 ``needs``                 which arguments want a cotangent (rules for all arguments at once)
 anything else             the operation's keyword of that name
 ========================  ==============================================================
@@ -41,6 +42,8 @@ def _part(name: str, argnames: tuple[str, ...]) -> str:
         return f"out[{name[3:]}]"
     if name == "args":
         return "tuple(args)"
+    if name == "rest":
+        return "tuple(args[1:])"
     if name == "args_shape":
         return "tuple([a.shape for a in args])"
     if name == "needs":
@@ -65,13 +68,13 @@ def picker(names: tuple[str, ...], argnames: tuple[str, ...]) -> Picker:
 
 
 def source(name: str, argnames: tuple[str, ...]) -> tuple[str, int]:
-    """Where a named value came from: ('out', k), ('arg', k), ('args', 0) or ('static', 0)."""
+    """Where a named value came from: ('out', k), ('arg', k), ('args', first) or ('static', 0)."""
     if name == "out":
         return ("out", 0)
     if name.startswith("out") and name[3:].isdigit():
         return ("out", int(name[3:]))
-    if name == "args":
-        return ("args", 0)
+    if name in ("args", "rest"):
+        return ("args", 0 if name == "args" else 1)
     if name in argnames:
         return ("arg", argnames.index(name))
     return ("static", 0)

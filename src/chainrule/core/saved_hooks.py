@@ -68,6 +68,6 @@ def _map_values(node: Node, one: Callable[[Any], Any]) -> Any:
         names = op.rule_names(index)
         return tuple([v if source(n, op.argnames)[0] == "static" else one(v) for n, v in zip(names, saved, strict=True)])
 
-    if op.joint or (op.kind == "elementwise" and len(node.edges) == 1):
+    if op.joint or (len(op.argnames) == 1 and not op.variadic):
         return rule(0, node.saved)
     return [None if s is None else rule(i, s) for i, s in enumerate(node.saved)]

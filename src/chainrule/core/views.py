@@ -26,8 +26,7 @@ UNTRACKED = 4
 def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
     """The tensor around ``r``, which is the view ``op(x, **kw)`` of the memory of ``x``; recorded if asked.
 
-    What every view operation ends with; the same steps as :func:`link` and :func:`~chainrule.core.op.record`, without
-    the calls.
+    What every view operation ends with.
     """
     out = new(Tensor)
     out._value = r
@@ -38,18 +37,9 @@ def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
     else:
         out._base = base
         out._replay = (*x._replay, (op, kw, None))
-    grad = MODES.grad
-    if x._flags or not grad:
-        _inherit(out, x)
-    views = base._views
-    if views is None:
-        base._views = [ref(out)]
-    else:
-        if len(views) > 7 and len(views) & (len(views) - 1) == 0:
-            views[:] = [v for v in views if v() is not None]
-        views.append(ref(out))
+    _register(out, x)
     gn = x._gn
-    if gn is not None and grad and op.rules is not None:
+    if gn is not None and MODES.grad and op.rules is not None:
         if MODES.saved_hooks or MODES.anomaly:
             record(op, out, r, (x._value,), (x,), kw)
             return out
@@ -59,6 +49,33 @@ def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
         node.fit = None
         node.order = next_order()
         out._gn = node
+    return out
+
+
+def chain_view(x: Tensor, value: Any, steps: Sequence[tuple[Op, dict[str, Any]]]) -> Tensor:
+    """The view that several operations take one after the other, without a tensor for each of them."""
+    tracked = x._gn is not None and MODES.grad
+    if tracked and (MODES.saved_hooks or MODES.anomaly):
+        for op, kw in steps:
+            x = op(x, **kw)
+        return x
+    edge = edge_of(x) if tracked else None
+    for op, kw in steps:
+        before, value = value, op.impl(value, **kw)
+        if tracked:
+            node = new(op.node_class())
+            node.edges = (edge,)
+            node.saved = op.pickers()[0](value, (before,), kw, None)
+            node.fit = None
+            node.order = next_order()
+            edge = node
+    out = wrap(value)
+    base = x._base
+    out._base = x if base is None else base
+    out._replay = (*x._replay, *[(op, kw, None) for op, kw in steps])
+    _register(out, x)
+    if tracked:
+        out._gn = edge
     return out
 
 
@@ -72,8 +89,18 @@ def as_views(op: Op, x: Tensor, parts: Sequence[Any], kw: dict[str, Any]) -> tup
     return outs
 
 
-def _inherit(out: Tensor, x: Tensor) -> None:
-    out._flags = x._flags | (0 if MODES.grad else MADE_WITHOUT_GRAD)
+def _register(out: Tensor, x: Tensor) -> None:
+    """Tell the base of its new view, which inherits the marks of what it was taken from."""
+    if x._flags or not MODES.grad:
+        out._flags = x._flags | (0 if MODES.grad else MADE_WITHOUT_GRAD)
+    base = out._base
+    views = base._views
+    if views is None:
+        base._views = [ref(out)]
+        return
+    if len(views) > 7 and len(views) & (len(views) - 1) == 0:
+        views[:] = [v for v in views if v() is not None]
+    views.append(ref(out))
 
 
 def link(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any], index: int | None = None) -> None:
@@ -83,16 +110,9 @@ def link(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any], index: int | None =
         base = x
     out._base = base
     out._replay = (*x._replay, (op, kw, index))
-    _inherit(out, x)
+    _register(out, x)
     if index is not None:
         out._flags |= MULTI_OUTPUT
-    views = base._views
-    if views is None:
-        base._views = [ref(out)]
-        return
-    if len(views) & (len(views) - 1) == 0 and len(views) > 7:
-        views[:] = [v for v in views if v() is not None]
-    views.append(ref(out))
 
 
 def replay(base: Any, steps: Sequence[tuple[Op, dict[str, Any], int | None]]) -> Any:

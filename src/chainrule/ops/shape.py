@@ -20,7 +20,8 @@ from ..core.size import (
     normalize_dim,
     view_error,
 )
-from ..core.tensor import Tensor, materialise
+from ..core.tensor import Tensor, materialise, wrap
+from ..core.value import Value
 from ..core.views import as_view
 from . import declare
 from .dims import many_dims, one_dim, sizes, value_of
@@ -41,7 +42,7 @@ def _reshaped(name: str, node: str) -> Op:
 reshape_alias = _reshaped("reshape_alias", "ReshapeAliasBackward0")
 unsafe_view = _reshaped("unsafe_view", "UnsafeViewBackward0")
 transpose_op = Op(
-    "transpose", lambda x, *, dim0, dim1: x.swapaxes(dim0, dim1), kind="view",
+    "transpose", lambda x, *, dim0, dim1: x.swapaxes(dim0, dim1) if x.ndim else x.view(), kind="view",
     vjp=[lambda g, dim0, dim1: transpose_op(g, dim0=dim0, dim1=dim1)], batch=along_dims("dim0", "dim1"),
 )  # fmt: skip
 t_op = Op(
@@ -81,10 +82,10 @@ unsqueeze_op = Op(
 
 
 def _as_dtype(input: Tensor, kind: dtype) -> Tensor:
-    """The same memory read as another dtype."""
+    """The same memory read as another dtype; not differentiable, so no view in the tape's eyes."""
     v = materialise(input)
-    if v.dtype == kind.np:
-        return as_view(alias_op, input, v.view(), {})
+    if isinstance(v, Value):
+        raise RuntimeError("view(dtype) needs memory, which a transform's tensors do not have")
     have, want = v.dtype.itemsize, kind.np.itemsize
     names = f"{_scalar(FROM_NUMPY[v.dtype])} as {_scalar(kind)} (different element sizes)"
     if have != want:
@@ -98,7 +99,7 @@ def _as_dtype(input: Tensor, kind: dtype) -> Tensor:
             for k, s in enumerate(v.strides[:-1]):
                 if s % want:
                     raise RuntimeError(f"self.stride({k}) must be divisible by {want // have} to view {names}, but got {s // have}")
-    return as_view(bits_op, input, bits_op.impl(v, dtype=kind.np), {"dtype": kind.np})
+    return wrap(v.view(kind.np))
 
 
 def _scalar(kind: dtype) -> str:
@@ -106,7 +107,6 @@ def _scalar(kind: dtype) -> str:
 
 
 alias_op = Op("alias", lambda x: x.view(), kind="view", vjp=[lambda g: g], batch=same)
-bits_op = Op("view_dtype", lambda x, *, dtype: x.view(dtype), kind="view", node="ViewBackward1")
 
 
 def _view_shape(v: Any, shape: Shape) -> Any:
@@ -279,10 +279,8 @@ def permute(input: Tensor, *dims: Any, **kw: Any) -> Tensor:
 def swapped(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """``transpose`` of dimensions that are known to be right."""
     v = input._value
-    if type(v) is ndarray:
+    if type(v) is ndarray and v.ndim:
         return as_view(transpose_op, input, v.swapaxes(dim0, dim1), {"dim0": dim0, "dim1": dim1})
-    if not v.ndim:
-        return alias_op(input)  # type: ignore[no-any-return]
     return transpose_op(input, dim0=dim0, dim1=dim1)  # type: ignore[no-any-return]
 
 
@@ -347,7 +345,7 @@ def _mT(self: Tensor) -> Tensor:
     if ndim < 2:
         if ndim == 0:
             _zero_d("Tensor.mT", "This function is the identity in these cases.")
-            return permute_op(self, dims=())  # type: ignore[no-any-return]
+            return self
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
     return swapped(self, ndim - 2, ndim - 1)
 
@@ -357,7 +355,7 @@ def _H(self: Tensor) -> Tensor:
     ndim = self._value.ndim
     if ndim == 0:
         _zero_d("Tensor.H", "Consider using x.conj().")
-        return permute_op(self, dims=())  # type: ignore[no-any-return]
+        return _conj(self)
     if ndim != 2:
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor."
@@ -376,7 +374,7 @@ def _adjoint(name: str, input: Tensor) -> Tensor:
     if ndim < 2:
         if ndim == 0:
             _zero_d(name if name == "adjoint()" else f"Tensor.{name}", "Consider using x.conj().")
-            return permute_op(_conj(input), dims=())  # type: ignore[no-any-return]
+            return _conj(input)
         raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
     return _conj(swapped(input, ndim - 2, ndim - 1))
 
@@ -535,7 +533,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     shape: Shape = ()
     for x in tensors:
         shape = broadcast_pair(shape, tuple(value_of("broadcast_tensors", x, "tensors").shape))
-    return tuple([expand(x, shape) for x in tensors])
+    return tuple([x if tuple(x._value.shape) == shape else expand(x, shape) for x in tensors])
 
 
 __all__ = [

@@ -1,0 +1,405 @@
+"""``x[...]`` and ``x[...] = value`` in every form.
+
+Numbers, slices, None and Ellipsis take views, one step after the other as PyTorch does; index tensors, masks and lists
+are looked up in what those leave.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..core.floating_flags import IGNORE, enter, leave
+from ..core.inplace import check_memory
+from ..core.modes import MODES
+from ..core.mutation import written
+from ..core.naming import type_name
+from ..core.tensor import Tensor, materialise, new, wrap
+from ..core.value import Value
+from ..core.views import UNTRACKED, as_view, chain_view, link
+from .data import checked_scalar
+from .data import value_of as data_value
+from .index import index_op, result_shape
+from .shape import alias_op, unsqueeze_op
+from .slicing import select_op, slice_op
+from .structure import cast_to
+
+ndarray = np.ndarray
+_ALL = slice(None)
+
+
+class _Basic:
+    """What a basic index does, as one step to replay; on tensors it is the chain of PyTorch's steps."""
+
+    def __call__(self, x: Any, *, index: Any) -> Any:
+        if isinstance(x, Tensor):
+            return getitem(x, index)
+        return x[index] if type(index) is not tuple else x[(*index, ...)] if Ellipsis not in index else x[index]
+
+
+BASIC = _Basic()
+
+
+# Reading an index
+
+
+class Parsed:
+    """An index as steps that take views, and the index tensors by dimension of what those leave."""
+
+    __slots__ = ("advanced", "steps")
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[Any, dict[str, Any]]] = []
+        self.advanced: dict[int, Any] = {}
+
+
+def _as_tuple(index: Any) -> tuple[Any, ...]:
+    if type(index) is tuple:
+        return index
+    if isinstance(index, (Tensor, str, ndarray)) or not _is_sequence(index) or len(index) >= 32:
+        return (index,)
+    for item in index:
+        if item is None or item is Ellipsis or isinstance(item, (slice, Tensor)) or (_is_sequence(item) and not isinstance(item, str)):
+            warnings.warn(
+                "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; use"
+                " x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, x[torch.tensor(seq)],"
+                " which will result either in an error or a different result",
+                UserWarning,
+                stacklevel=5,
+            )
+            return tuple(index)
+    return (index,)
+
+
+def _is_sequence(item: Any) -> bool:
+    return hasattr(item, "__getitem__") and hasattr(item, "__len__") and not isinstance(item, dict)
+
+
+def _item(item: Any) -> Any:
+    """One entry of an index in a form that has one reading: int, bool, slice, None, Ellipsis or an index tensor."""
+    kind = type(item)
+    if kind is int or kind is slice or item is None or item is Ellipsis or kind is bool:
+        return item
+    if isinstance(item, Tensor):
+        return _index_tensor(item)
+    if isinstance(item, np.integer):
+        return int(item)
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
+    if _is_sequence(item) and not isinstance(item, np.generic):
+        return _index_tensor(_from_sequence(item))
+    if hasattr(item, "__index__") and not isinstance(item, np.bool_):
+        return operator.index(item)
+    name = type_name(item)
+    if isinstance(item, np.generic):
+        name = f"numpy.{name}"
+    raise IndexError(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {name})")
+
+
+def _from_sequence(item: Any) -> Tensor:
+    v = item if isinstance(item, ndarray) else data_value(item if isinstance(item, list) else list(item), None)
+    v = np.asarray(v)
+    if v.dtype != bool and v.dtype != np.uint8:
+        v = v.astype(np.int64)
+    return wrap(v)
+
+
+def _index_tensor(index: Tensor) -> Any:
+    """The tensor; an int for a 0-d integer; a mask for a 0-d truth value."""
+    v = index._value
+    dtype = v.numpy_dtype if isinstance(v, Value) else v.dtype
+    if v.ndim == 0 and dtype.kind in "iu" and dtype != np.uint8 and not isinstance(v, Value):
+        return int(v)
+    return index
+
+
+def _slice(item: slice, length: int) -> tuple[int, int, int]:
+    start, stop, step = item.start, item.stop, item.step
+    if step is not None:
+        step = _bound(step)
+        if step <= 0:
+            raise ValueError("slice step cannot be zero" if step == 0 else "step must be greater than zero")
+    start, stop, step = slice(None if start is None else _bound(start), None if stop is None else _bound(stop), step).indices(length)
+    return start, max(start, stop), step
+
+
+def _bound(value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError("slice indices must be integers or None or have an __index__ method") from None
+
+
+def _is_mask(index: Tensor) -> bool:
+    v = index._value
+    dtype = v.numpy_dtype if isinstance(v, Value) else v.dtype
+    return bool(dtype == bool or dtype == np.uint8)
+
+
+def parse(shape: tuple[int, ...], index: Any) -> Parsed:
+    """Take an index apart for a tensor of ``shape``. IndexError, TypeError or ValueError for what is none."""
+    given = _as_tuple(index)
+    items = [_item(i) for i in given]
+    named = 0
+    for i in items:
+        if isinstance(i, Tensor):
+            named += i._value.ndim if _is_mask(i) else 1
+        elif i is not None and i is not Ellipsis and i is not True and i is not False:
+            named += 1
+    alone = len(given) == 1 and given[0] is index
+    ndim = len(shape)
+    if ndim == 0 and alone and type(items[0]) is int:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to"
+            " a number"
+        )
+    if ndim == 0 and alone and type(items[0]) is slice:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    if named > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+    found = Parsed()
+    left = list(shape)
+    dim = 0
+    seen = 0  # dimensions of the input that were dealt with, for the messages
+    for i in items:
+        if type(i) is int:
+            n = left[dim]
+            if not -n <= i < n:
+                if not -(2**63) <= i < 2**63:
+                    raise ValueError("Overflow when unpacking long long")
+                raise IndexError(f"index {i} is out of bounds for dimension {seen} with size {n}")
+            found.steps.append((select_op, {"dim": dim, "index": i + n if i < 0 else i}))
+            del left[dim]
+            seen += 1
+        elif type(i) is slice:
+            n = left[dim]
+            start, end, step = _slice(i, n)
+            if alone or start != 0 or end != n or step != 1:
+                found.steps.append((slice_op, {"dim": dim, "start": start, "end": end, "step": step}))
+                left[dim] = -(-(end - start) // step)
+            dim += 1
+            seen += 1
+        elif i is None:
+            found.steps.append((unsqueeze_op, {"dim": dim}))
+            left.insert(dim, 1)
+            dim += 1
+        elif i is Ellipsis:
+            skipped = ndim - named
+            named = ndim
+            dim += skipped
+            seen += skipped
+        elif i is True or i is False or (_is_mask(i) and not i._value.ndim):
+            found.steps.append((unsqueeze_op, {"dim": dim}))
+            left.insert(dim, 1)
+            found.advanced[dim] = wrap(np.array([i])) if isinstance(i, bool) else i.reshape(1)  # type: ignore[attr-defined]
+            dim += 1
+        else:
+            found.advanced[dim] = i
+            covered = i._value.ndim if _is_mask(i) else 1
+            dim += covered
+            seen += covered
+    return found
+
+
+def lookups(shape: tuple[int, ...], advanced: dict[int, Any]) -> tuple[list[Tensor], tuple[int, ...], bool]:
+    """Integer index tensors, the dimension of each, and whether no position can appear twice."""
+    tensors: list[Tensor] = []
+    dims: list[int] = []
+    masks = 0
+    for dim, index in sorted(advanced.items()):
+        if not _is_mask(index):
+            if index.dtype.category != 1 or index.dtype.itemsize < 4:
+                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+            tensors.append(index)
+            dims.append(dim)
+            continue
+        if index.dtype.name == "uint8":
+            warnings.warn(
+                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=5
+            )
+        masks += 1
+        have = tuple(index._value.shape)
+        for k, n in enumerate(have):
+            if dim + k >= len(shape) or shape[dim + k] != n:
+                raise IndexError(
+                    f"The shape of the mask {list(have)} at index {k} does not match the shape of the indexed tensor {list(shape)} at"
+                    f" index {dim + k}"
+                )
+        tensors += _nonzero(index)
+        dims += range(dim, dim + len(have))
+    if len(tensors) > 1:
+        shapes = [tuple(t._value.shape) for t in tensors]
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            listed = ", ".join([str(list(s)) for s in shapes])
+            raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {listed}") from None
+    return tensors, tuple(dims), masks == len(advanced) == 1
+
+
+def _nonzero(mask: Tensor) -> tuple[Tensor, ...]:
+    from .masking import nonzero
+
+    return nonzero(mask, as_tuple=True)  # type: ignore[return-value]
+
+
+# Reading
+
+
+def getitem(self: Tensor, index: Any) -> Any:
+    """``self[index]``: a view for numbers, slices, None and Ellipsis; a copy where index tensors, masks or lists occur."""
+    v = self._value
+    if type(v) is ndarray:
+        kind = type(index)
+        if kind is int:
+            shape = v.shape
+            if shape:
+                n = shape[0]
+                if -n <= index < n:
+                    r = v[index] if len(shape) > 1 else v[index, ...]
+                    return as_view(select_op, self, r, {"dim": 0, "index": index if index >= 0 else index + n})
+        elif kind is tuple:
+            for i in index:
+                t = type(i)
+                if t is not int and i is not None and i is not Ellipsis and (t is not slice or i.step is not None):
+                    break
+            else:
+                if self._gn is None or not MODES.grad:
+                    found = _take(self, v, index)
+                    if found is not None:
+                        return found
+    parsed = parse(tuple(v.shape), index)
+    x = taken(self, parsed.steps, alias=not parsed.advanced)
+    if not parsed.advanced:
+        return x
+    tensors, dims, unique = lookups(tuple(x._value.shape), parsed.advanced)
+    return index_op(x, *tensors, dims=dims, unique=unique)
+
+
+def _take(x: Tensor, v: Any, index: tuple[Any, ...]) -> Tensor | None:
+    """The view for a tuple of numbers, slices, None and at most one Ellipsis, in one NumPy step and unrecorded."""
+    try:
+        if Ellipsis in index:
+            r = v[index]
+            if type(r) is not ndarray or index.count(Ellipsis) > 1:
+                return None
+        else:
+            r = v[(*index, ...)]
+    except (IndexError, TypeError):
+        return None  # the long way words the error
+    out = new(Tensor)
+    out._value = r
+    link(out, x, BASIC, {"index": index})  # type: ignore[arg-type]
+    return out
+
+
+def taken(x: Tensor, steps: list[tuple[Any, dict[str, Any]]], alias: bool) -> Tensor:
+    """The view that the steps take, each recorded; an alias of ``x`` for no step, if one is asked for."""
+    if not steps:
+        if not alias:
+            return x
+        steps = [(alias_op, {})]
+    v = x._value
+    if isinstance(v, Value):
+        for op, kw in steps:
+            x = op(x, **kw)
+        return x
+    return chain_view(x, materialise(x), steps)
+
+
+# Writing
+
+
+def setitem(self: Tensor, index: Any, value: Any) -> None:
+    """``self[index] = value``: a write through the view that ``index`` takes, or ``index_put_`` for index tensors.
+
+    RuntimeError where ``value`` does not broadcast to what is indexed.
+    """
+    have = self._value
+    if type(have) is ndarray and self._gn is None and (self._base is None or self._base._gn is None):
+        if _write(self, have, index, value):
+            return
+    if not isinstance(value, (Tensor, int, float, complex, np.number, np.bool_)):
+        raise TypeError(f"can't assign a {_assigned_name(value)} to a {self.type()}")  # type: ignore[attr-defined]
+    parsed = parse(tuple(have.shape), index)
+    target = taken(self, parsed.steps, alias=False)
+    if not parsed.advanced:
+        _copy(target, value)
+        return
+    shape = tuple(target._value.shape)
+    tensors, dims, _ = lookups(shape, parsed.advanced)
+    from .masking import put_at
+
+    if not isinstance(value, Tensor):
+        value = wrap(checked_scalar(value, self.dtype))
+    elif value.dtype is not self.dtype:
+        if value._value.ndim or not any(_is_mask(i) for i in parsed.advanced.values()):
+            raise RuntimeError(
+                f"Index put requires the source and destination dtypes match, got {self.dtype.scalar_name} for the destination and"
+                f" {value.dtype.scalar_name} for the source."
+            )
+        value = cast_to(value, self.dtype)
+    put_at(target, tensors, dims, _trimmed(value, len(result_shape(shape, [tuple(t._value.shape) for t in tensors], dims))))
+
+
+def _assigned_name(value: Any) -> str:
+    return "numpy.ndarray" if isinstance(value, ndarray) else type_name(value)
+
+
+_PLAIN = frozenset({int, slice, type(None), type(Ellipsis)})
+
+
+def _write(x: Tensor, have: Any, index: Any, value: Any) -> bool:
+    """Write a number or an unrecorded tensor of the same dtype where a basic index says; False to go the long way."""
+    items = index if type(index) is tuple else (index,)
+    for i in items:
+        if type(i) not in _PLAIN or (type(i) is slice and i.step is not None):
+            return False
+    kind = type(value)
+    if isinstance(value, Tensor):
+        v = value._value
+        if v.dtype is not have.dtype or value._gn is not None:
+            return False
+        if np.may_share_memory(v, have):
+            v = v.copy()
+    elif (kind is float and have.dtype.kind == "f") or (kind is int and have.dtype.kind == "f" and -1000000 < value < 1000000):
+        v = value
+    else:
+        return False
+    if not have.flags.writeable or 0 in have.strides:
+        check_memory(have)
+    token = enter(IGNORE)
+    try:
+        have[index] = v
+    except (IndexError, ValueError, TypeError):
+        return False
+    finally:
+        leave(token)
+    if not x._flags & UNTRACKED:
+        written(have, "__setitem__")
+    return True
+
+
+def _trimmed(value: Tensor, ndim: int) -> Tensor:
+    """``value`` without the leading ones that exceed ``ndim`` dimensions."""
+    shape = value._value.shape
+    extra = 0
+    while extra < len(shape) - ndim and shape[extra] == 1:
+        extra += 1
+    return value.reshape(tuple(shape[extra:])) if extra else value  # type: ignore[attr-defined,no-any-return]
+
+
+def _copy(target: Tensor, value: Any) -> None:
+    if isinstance(value, Tensor):
+        target.copy_(_trimmed(value, target._value.ndim))  # type: ignore[attr-defined]
+    else:
+        target.fill_(value)  # type: ignore[attr-defined]
+
+
+Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
+Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
+
+__all__: list[str] = []
