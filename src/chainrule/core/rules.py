@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .dtype import dtype
+
 Rule = Callable[..., Any]
 Picker = Callable[[Any, Any, Any, Any], tuple[Any, ...]]
 
@@ -50,9 +52,9 @@ def _part(name: str, argnames: tuple[str, ...]) -> str:
         return "needs"
     if name in argnames:
         return f"args[{argnames.index(name)}]"
-    for suffix, attribute in (("_shape", "shape"), ("_dtype", "dtype")):
+    for suffix, part in (("_shape", "args[{}].shape"), ("_dtype", "numpy_dtype(args[{}])")):
         if name.endswith(suffix) and name[: -len(suffix)] in argnames:
-            return f"args[{argnames.index(name[: -len(suffix)])}].{attribute}"
+            return part.format(argnames.index(name[: -len(suffix)]))
     return f"kw[{name!r}]"
 
 
@@ -63,8 +65,13 @@ def picker(names: tuple[str, ...], argnames: tuple[str, ...]) -> Picker:
     if found is None:
         parts = "".join(f"{_part(n, argnames)}, " for n in names)
         # One expression compiled once is three times as quick as a loop over names at every recorded operation.
-        found = _PICKERS[key] = eval(f"lambda out, args, kw, needs: ({parts})", {"tuple": tuple})
+        found = _PICKERS[key] = eval(f"lambda out, args, kw, needs: ({parts})", {"tuple": tuple, "numpy_dtype": _numpy_dtype})
     return found
+
+
+def _numpy_dtype(value: Any) -> Any:
+    found = value.dtype
+    return found.np if type(found) is dtype else found
 
 
 def source(name: str, argnames: tuple[str, ...]) -> tuple[str, int]:
