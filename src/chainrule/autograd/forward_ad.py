@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..core.dual import make_dual as _make_dual
-from ..core.dual import split_dual
+from ..core.dual import TANGENT_SHAPE, split_dual
 from ..core.modes import MODES
 from ..core.tensor import Tensor, wrap
 
@@ -58,10 +58,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     if not (tangent.dtype.is_floating_point or tangent.dtype.is_complex):
         raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
     if tuple(tensor.shape) != tuple(tangent.shape):
-        raise RuntimeError(
-            f"Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. Tensor is"
-            f" of size {list(tensor.shape)} while the given forward gradient is of size {list(tangent.shape)}."
-        )
+        raise RuntimeError(TANGENT_SHAPE.format(list(tensor.shape), list(tangent.shape)))
     if tensor.dtype is not tangent.dtype:
         tangent = tangent.to(tensor.dtype)  # type: ignore[attr-defined]
     return _make_dual(_LEVELS[-1], tensor, tangent)

@@ -83,6 +83,9 @@ class BackwardFunction(Node, FunctionCtx):
     freed = False
     frees = True
 
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{type(self).__name__} object at {hex(id(self))}>"
+
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What was given to ``save_for_backward``.

@@ -265,14 +265,18 @@ def check_saved(node: Node) -> None:
             if write is not None:
                 origin = ""
                 if name.startswith("out"):
-                    origin = f", which is output {name[3:] or 0} of {node.name()},"
+                    origin = f", which is output {name[3:] or 0} of {_short(node.name())},"
                 else:
                     names = node.op.argnames  # type: ignore[union-attr]
                     edge = node.edges[names.index(name)] if name in names else None
                     if edge is not None and not edge.is_leaf_edge:
-                        producer = edge.node if edge.is_slot else edge
-                        origin = f", which is output {edge.index if edge.is_slot else 0} of {producer.name()},"
+                        origin = f", which is output {edge.index if edge.is_slot else 0} of {_short(write.operation)},"
                 raise stale_error(node, write, v, origin, write.count_at(node.order))
+
+
+def _short(name: str) -> str:
+    """``ExpBackward0`` and ``add_`` as PyTorch's message has them: ``Exp``, ``Add``."""
+    return name.split("Backward")[0] if "Backward" in name else "".join(p.capitalize() for p in name.split("_"))
 
 
 # A cotangent that only this walk refers to may become the leaf's gradient as it is; the count is what getrefcount says

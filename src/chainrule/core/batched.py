@@ -9,7 +9,7 @@ from typing import Any
 from .apply import operand_dtypes
 from .op import Op
 from .tensor import Tensor, wrap
-from .value import Value, interpreted
+from .value import Value, indented, interpreted
 
 _LOOPED: set[str] = set()
 
@@ -20,7 +20,7 @@ ITEM = (
 )
 CONTROL_FLOW = (
     "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support that yet, please"
-    " shout over at https://github.com/pytorch/functorch/issues/257 ."
+    " file an issue at https://github.com/pytorch/pytorch/issues ."
 )
 INPLACE = (
     "vmap: {0}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more elements than"
@@ -67,6 +67,9 @@ class Batched(Value):
         else:
             result = _looped(op, inner, mask, kw)
         return interpreted(result, lambda t: wrap(Batched(level, t)))
+
+    def text(self, tensor: Tensor) -> str:
+        return f"BatchedTensor(lvl={self.level}, bdim=0, value={indented(self.inner)})"
 
     def accept_write(self, target: Tensor, operation: str) -> None:
         raise RuntimeError(INPLACE.format(operation))

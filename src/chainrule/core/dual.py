@@ -9,6 +9,11 @@ from .op import Op
 from .tensor import Tensor, wrap
 from .value import Value
 
+TANGENT_SHAPE = (
+    "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not supported. Tensor is of"
+    " size {} while the given forward gradient is of size {}."
+)
+
 
 class Dual(Value):
     """``primal`` and ``tangent`` are tensors of lower levels, of one shape and dtype."""
@@ -58,6 +63,9 @@ class Dual(Value):
         if isinstance(out, (tuple, list)):
             return tuple([o if t is None else wrap(Dual(level, o, t)) for o, t in zip(out, pushed, strict=True)])
         return wrap(Dual(level, out, pushed))
+
+    def text(self, tensor: Tensor) -> str:
+        return f"{repr(self.primal)[:-1]}, tangent={self.tangent!r})"
 
     def concrete(self, what: str) -> Any:
         inner = self.primal._value

@@ -156,8 +156,8 @@ def _collect(walk: Walk, ins: Sequence[Tensor], allow_unused: bool, materialize:
                 continue
             if not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if"
-                    " this is the desired behavior."
+                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this"
+                    " is the desired behavior."
                 )
             found.append(None)
             continue

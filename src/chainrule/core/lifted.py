@@ -12,7 +12,7 @@ from .modes import MODES
 from .node import LEAF
 from .op import Op
 from .tensor import Tensor, wrap, wrap_with
-from .value import Value, interpreted
+from .value import Value, indented, interpreted
 
 
 class Lifted(Value):
@@ -50,6 +50,9 @@ class Lifted(Value):
 
     def lift(self, tensor: Tensor) -> Tensor:
         return wrap(Lifted(self.level, tensor, self.outer_grad))
+
+    def text(self, tensor: Tensor) -> str:
+        return f"GradTrackingTensor(lvl={self.level}, value={indented(self.inner)})"
 
     def concrete(self, what: str) -> Any:
         inner = self.inner._value

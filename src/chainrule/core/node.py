@@ -114,11 +114,20 @@ class Node:
 
         return register(self._hooks().pre, fn)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_saved_"):
+            return self.saved_by_name(name[7:])
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def saved_by_name(self, name: str) -> Any:
+        """What ``_saved_<name>`` gives: PyTorch calls the first two arguments ``self`` and ``other``, the output ``result``."""
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '_saved_{name}'")
+
     def _sequence_nr(self) -> int:
         return -self.order
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hex(id(self))}>"
+        return f"<{type(self).__name__} object at {hex(id(self))}>"
 
 
 # Few nodes have either, and every recorded operation would pay for a field.
@@ -166,6 +175,9 @@ class AccumulateGrad(Node):
         self.edges = ()
         self.saved = ()
         self.order = 0
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
 
     @classmethod
     def of(cls, leaf: Any) -> AccumulateGrad:

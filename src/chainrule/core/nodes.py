@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .node import Node, Slot
+from .node import FREED, Node, Slot
 from .rules import source
 from .tensor import Tensor, wrap, wrap_with
 
@@ -89,6 +89,18 @@ class OpNode(Node):
         for i, s in self.rule_saved():
             found += list(zip(op.rule_names(i), s, strict=True))  # type: ignore[union-attr]
         return found
+
+    def saved_by_name(self, name: str) -> Any:
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        op: Any = self.op
+        names = op.argnames
+        wanted = {"result": "out", "self": names[0] if names else "", "other": names[1] if len(names) > 1 else ""}.get(name, name)
+        for i, saved in self.rule_saved():
+            for n, value in zip(op.rule_names(i), self.restore(i, saved, True), strict=True):
+                if n == wanted:
+                    return value
+        return super().saved_by_name(name)
 
     # -- on tensors --------------------------------------------------------------------------------------------------
 

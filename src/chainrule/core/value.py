@@ -69,9 +69,18 @@ class Value:
     def accept_write(self, target: Tensor, operation: str) -> None:
         """Refuse, if need be, to become the value of ``target``, which is of a lower level."""
 
+    def text(self, tensor: Tensor) -> str:
+        """The repr of ``tensor``, whose value this is."""
+        return f"{type(self).__name__}(shape={tuple(self.shape)}, dtype={tensor.dtype})"
+
     def concrete(self, what: str) -> Any:
         """The raw array behind, for ``what`` (``"item"``, ``"bool"``, ``"numpy"``); raises where there is none."""
         raise TypeError(f"{type(self).__name__} has no concrete value for {what}")
+
+
+def indented(tensor: Tensor) -> str:
+    """The repr of a tensor of the level below, as it stands inside that of the level above."""
+    return "\n    " + repr(tensor).replace("\n", "\n    ") + "\n"
 
 
 def interpreted(result: Any, wrap_one: Any) -> Any:

@@ -130,6 +130,9 @@ class CopySlices(Node):
     plain = True
     frees = False
 
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
+
     @classmethod
     def record(cls, base_edge: Any, written_edge: Any, steps: Any) -> CopySlices:
         """A node with the two edges (either may be None)."""

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..core.dual import make_dual, split_dual
+from ..core.dual import TANGENT_SHAPE, make_dual, split_dual
 from ..core.levels import new_level
 from ..core.tensor import Tensor
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
@@ -36,7 +36,7 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
             if not isinstance(x, Tensor):
                 raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to contain only Tensors, got {type(x)} at index {i}")
         if tuple(p.shape) != tuple(t.shape):
-            raise RuntimeError(f"Expected tangent to have the same shape as the primal; got {t.shape} for a primal of shape {p.shape}")
+            raise RuntimeError(TANGENT_SHAPE.format(list(p.shape), list(t.shape)))
     with new_level() as level:
         duals = [make_dual(level, p, t if t.dtype is p.dtype else t.to(p.dtype)) for p, t in zip(flat, flat_t, strict=True)]
         output = func(*tree_unflatten(duals, spec))

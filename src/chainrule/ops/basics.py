@@ -220,18 +220,17 @@ def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
     if gn is LEAF:
         suffixes.append("requires_grad=True")
     elif gn is not None:
-        suffixes.append(f"grad_fn=<{self.grad_fn.name()}>")
+        suffixes.append(f"grad_fn=<{type(self.grad_fn).__name__}>")
     shown = str(kind) if shows_dtype(kind, defaults.floating, no_values=not value.size) else None
     return tensor_repr(value, dtype_name=shown, suffixes=suffixes)
 
 
 def _repr_of_value(self: Tensor, value: Any, kind: dtype) -> str:
     if isinstance(value, Meta):
-        suffixes = ["requires_grad=True"] if self._gn is LEAF else [f"grad_fn=<{self.grad_fn.name()}>"] if self._gn is not None else []
+        suffixes = ["requires_grad=True"] if self._gn is LEAF else [f"grad_fn=<{type(self.grad_fn).__name__}>"] if self._gn is not None else []
         shown = str(kind) if shows_dtype(kind, defaults.floating, no_values=True) else None
         return tensor_repr(None, dtype_name=shown, suffixes=suffixes, is_meta=True, size=value.shape)
-    text = value.text(self) if hasattr(value, "text") else f"{type(value).__name__}(shape={tuple(value.shape)}, dtype={kind})"
-    return str(text)
+    return value.text(self)  # type: ignore[no-any-return]
 
 
 Tensor.__repr__ = _repr  # type: ignore[method-assign]
