@@ -391,6 +391,16 @@ from .ops.slicing import (
     vsplit,
 )
 from .ops.softmax import log_softmax, logsumexp, softmax
+from .ops.special_functions import (
+    digamma,
+    erf,
+    erfc,
+    erfinv,
+    i0,
+    lgamma,
+    mvlgamma,
+    polygamma,
+)
 from .ops.statistics import (
     corrcoef,
     cov,

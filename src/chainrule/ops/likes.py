@@ -11,29 +11,14 @@ from ..core.device import cpu as _cpu
 from ..core.dtype import as_dtype, dtype
 from ..core.meta import Meta
 from ..core.naming import argument_error
-from ..core.op import Op
 from ..core.tensor import Tensor, new, wrap
 from ..core.value import Value
 from . import creation
 from .creation import require
-from .data import NATIVE, checked_scalar
+from .data import checked_scalar
 from .declare import method
 from .factories import filled, finish, number_of, sizes_of
-from .writes import in_format
-
-
-def _full_like_impl(x: Any, *, fill: Any, dtype: Any) -> Any:
-    if not x.ndim and dtype.kind in NATIVE:
-        return dtype.type(fill)
-    if 0 in x.strides:  # expanded: its order of memory means nothing
-        x = np.empty(x.shape, dtype)
-    if type(fill) is int and fill == 0:
-        return np.zeros_like(x, dtype)
-    return np.full_like(x, fill, dtype)
-
-
-# Interpreters' values (a batch, a tracked or a meta tensor) decide what "like" means for them.
-full_like_op = Op("full_like", _full_like_impl, kind="general", batch=lambda op, args, mask, kw: op(args[0], **kw))
+from .writes import full_array, full_like_op, in_format
 
 
 def like(name: str, input: Any, fill: Any, dtype: Any, device: Any, memory_format: Any) -> Tensor:
@@ -51,7 +36,7 @@ def like(name: str, input: Any, fill: Any, dtype: Any, device: Any, memory_forma
         out = full_like_op(input.detach(), fill=fill, dtype=kind.np)  # type: ignore[attr-defined]
     else:
         out = new(Tensor)
-        out._value = _full_like_impl(value, fill=fill, dtype=kind.np)
+        out._value = full_array(value, fill=fill, dtype=kind.np)
     if memory_format is not None and memory_format is not preserve_format:
         out._value = in_format(out._value, memory_format)
     return out

@@ -253,6 +253,12 @@ def like(
     return finish(made, None, requires_grad, layout, pin_memory)
 
 
+def _in_order(tensor: Any) -> bool:
+    """Whether a tensor like this one is row-major; PyTorch draws normal numbers for the others in another way."""
+    value = tensor._value if isinstance(tensor, Tensor) else None
+    return not isinstance(value, np.ndarray) or bool(value.flags.c_contiguous) or 0 in value.strides
+
+
 def rand_like(
     input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
     requires_grad: bool = False, memory_format: Any = None,
@@ -268,7 +274,8 @@ def randn_like(
 ) -> Tensor:  # fmt: skip
     """Standard normal numbers in the shape, dtype and device of ``input``."""
     g = _source(generator)
-    return like("randn_like", input, lambda s, d: sampling.normal(g, s, d), dtype, device, requires_grad, memory_format, layout, pin_memory)
+    in_order = _in_order(input)
+    return like("randn_like", input, lambda s, d: sampling.normal(g, s, d, contiguous=in_order), dtype, device, requires_grad, memory_format, layout, pin_memory)
 
 
 def randint_like(
@@ -391,14 +398,14 @@ def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
 # -- in place --------------------------------------------------------------------------------------------------------
 
 
-def _fill(self: Tensor, name: str, draw: Any) -> Tensor:
+def _fill(self: Tensor, name: str, draw: Any, node: str | None = None) -> Tensor:
     """Write ``draw(shape, dtype)`` over the tensor."""
     kind = self.dtype
     value = self._value
     if isinstance(value, Meta):
         return self
     source = like(name, self.detach(), draw, kind, None, False, None)  # type: ignore[attr-defined]
-    return write(name, self, source)
+    return write(name, self, source, node or "".join([w.capitalize() for w in name.split("_")]) + "Backward0")
 
 
 @method
@@ -415,8 +422,7 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: An
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Write normal numbers."""
     g = _source(generator)
-    value = self._value
-    in_order = not isinstance(value, np.ndarray) or bool(value.flags.c_contiguous)
+    in_order = _in_order(self)
     return _fill(self, "normal_", lambda s, d: sampling.normal(g, s, d, float(mean), float(std), in_order))
 
 
@@ -462,10 +468,13 @@ def random_(self: Tensor, *args: Any, generator: Any = None, **kw: Any) -> Tenso
         raise TypeError(f"random_() got an unexpected argument {next(iter(kw), given[0] if given else '')!r}")
     g = _source(generator)
     if low is None and high is None:
-        return _fill(self, "random_", lambda s, d: random_integers.random(g, s, d))
+        return _fill(self, "random_", lambda s, d: random_integers.random(g, s, d), "RandomBackward2")
     if high is None:
         return _fill(self, "random_", lambda s, d: random_integers.random_from(g, s, d, int(low)))
-    return _fill(self, "random_", lambda s, d: random_integers.randint(g, s, d, int(low or 0), int(high)))
+    return _fill(
+        self, "random_", lambda s, d: random_integers.randint(g, s, d, int(low or 0), int(high)),
+        "RandomBackward1" if low is None else "RandomBackward0",
+    )  # fmt: skip
 
 
 @method
@@ -475,8 +484,8 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     if isinstance(p, Tensor):
         kind = self.dtype
         probabilities = p.expand(tuple(self.shape))  # type: ignore[attr-defined]
-        return write("bernoulli_", self, _sampled(probabilities, lambda v: sampling.bernoulli_of(g, v, kind)))
-    return _fill(self, "bernoulli_", lambda s, d: sampling.bernoulli(g, s, d, float(p)))
+        return write("bernoulli_", self, _sampled(probabilities, lambda v: sampling.bernoulli_of(g, v, kind)), "BernoulliBackward1")
+    return _fill(self, "bernoulli_", lambda s, d: sampling.bernoulli(g, s, d, float(p)), "BernoulliBackward2")
 
 
 __all__ = [

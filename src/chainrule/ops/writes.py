@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import device as _device
+from ..core.batching import batch_size, bring
 from ..core.dtype import FLOAT, INT
 from ..core.inplace import check_writable, overwrite, store
 from ..core.meta import Meta
@@ -15,11 +16,12 @@ from ..core.mutation import written
 from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.size import channels_last_3d_strides, channels_last_strides, check_inplace_shape, contiguous_strides
-from ..core.tensor import Tensor, materialise, new, wrap
+from ..core.tensor import Tensor, materialise, new, wrap, wrap_with
 from ..core.value import Value
 from ..core.views import UNTRACKED
-from .data import checked_scalar, value_of, warn_of_imaginary
+from .data import NATIVE, checked_scalar, value_of, warn_of_imaginary
 from .declare import method
+from .structure import cast, sum_to, view
 
 
 def in_format(value: Any, memory_format: Any) -> Any:
@@ -108,14 +110,14 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value._value.ndim:
             raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value._value.ndim} dimensions.")
-        return _fill(self, value)
+        return _fill(self, value, "FillBackward3")
     number = value.item() if isinstance(value, np.generic) else value
     if not isinstance(number, (int, float, complex)):
         raise argument_error("fill_", "value", "Number", value, 1)
-    return _fill(self, wrap(np.asarray(checked_scalar(number, self.dtype), self.dtype.np)))
+    return _fill(self, wrap(np.asarray(checked_scalar(number, self.dtype), self.dtype.np)), "FillBackward2")
 
 
-def _fill(self: Tensor, source: Tensor) -> Tensor:
+def _fill(self: Tensor, source: Tensor, node: str) -> Tensor:
     value = self._value
     if isinstance(value, np.ndarray) and 0 in value.strides and self._gn is None and source._gn is None:
         # One value for all: writing each place in memory once is as good as writing it for every element.
@@ -124,7 +126,7 @@ def _fill(self: Tensor, source: Tensor) -> Tensor:
         places[...] = source._value
         written(value, "fill_")
         return self
-    return write("fill_", self, source)
+    return write("fill_", self, source, node)
 
 
 @method
@@ -136,7 +138,7 @@ def zero_(self: Tensor) -> Tensor:
         if not self._flags & UNTRACKED:
             written(have, "zero_")
         return self
-    return fill_(self, 0)
+    return write("zero_", self, wrap(np.zeros((), self.dtype.np)), "ZeroBackward0")
 
 
 @method
@@ -156,30 +158,87 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return write("copy_", self, src)
 
 
-def write(name: str, x: Tensor, source: Tensor) -> Tensor:
-    """Write ``source``, broadcast and cast, over ``x`` and give ``x`` its history."""
+def full_array(x: Any, *, fill: Any, dtype: Any) -> Any:
+    """A raw value that looks like ``x``, every element ``fill``."""
+    if not x.ndim and dtype.kind in NATIVE:
+        return dtype.type(fill)
+    if 0 in x.strides:  # expanded: its order of memory means nothing
+        x = np.empty(x.shape, dtype)
+    if type(fill) is int and fill == 0:
+        return np.zeros_like(x, dtype)
+    return np.full_like(x, fill, dtype)
+
+
+# Interpreters' values (a batch, a tracked or a meta tensor) decide what "like" means for them.
+full_like_op = Op("full_like", full_array, kind="general", batch=lambda op, args, mask, kw: op(args[0], **kw))
+
+
+def _spread(x: Any, src: Any) -> Any:
+    """``src`` in the shape and dtype of ``x``."""
+    out = np.empty_like(x, order="C" if 0 in x.strides else "K")
+    np.copyto(out, src.real if src.dtype.kind == "c" and out.dtype.kind not in "cb" else src, casting="unsafe")
+    return out
+
+
+def _nothing(g: Any) -> Any:
+    """The cotangent of what was overwritten."""
+    return full_like_op(g, fill=0, dtype=g.dtype if not isinstance(g, Tensor) else g.dtype.np)
+
+
+def _spread_batch(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
+    x, src = bring(args, (mask[0], True), batch_size(args, mask))
+    missing = x.ndim - src.ndim if mask[1] else 0
+    return op(x, view(src, shape=(src.shape[0], *(1,) * missing, *src.shape[1:])) if missing else src)
+
+
+def _spread_op(node: str) -> Op:
+    return Op(
+        f"write {node}", _spread, kind="linear", args="x src", node=node, batch=_spread_batch,
+        vjp=[_nothing, lambda g, src_shape, src_dtype: cast(sum_to(g, shape=tuple(src_shape)), dtype=src_dtype)],
+    )  # fmt: skip
+
+
+def _replace_op(node: str) -> Op:
+    return Op(
+        f"write {node}", lambda x, *, value: value, kind="general", node=node, vjp=[_nothing],
+        jvp=lambda tangents, out, args, kw: None, batch=lambda op, args, mask, kw: op(args[0], **kw),
+    )  # fmt: skip
+
+
+_copy = _spread_op("CopyBackwards")
+_fill_with = _spread_op("FillBackward3")
+_replacing: dict[str, Op] = {}
+
+
+def write(name: str, x: Tensor, source: Tensor, node: str = "CopyBackwards") -> Tensor:
+    """Write ``source``, broadcast and cast, over ``x`` and give ``x`` its history.
+
+    ``node`` names the recorded operation; one other than a copy or a fill takes no gradient to ``source``.
+    """
     recording = MODES.grad and (x._gn is not None or source._gn is not None)
     if recording:
         check_writable(x)
     have, value = x._value, source._value
     if value.shape != have.shape:
         check_inplace_shape(tuple(have.shape), tuple(value.shape))
-    if not recording and not isinstance(have, Value) and not isinstance(value, Value):
+    symbolic = isinstance(have, Value) or isinstance(value, Value)
+    if not recording and not symbolic:
         if value.shape != have.shape:
             value = np.broadcast_to(value, have.shape)
-        store(name, x, value.real if value.dtype.kind == "c" and have.dtype.kind != "c" else value)
+        store(name, x, value.real if value.dtype.kind == "c" and have.dtype.kind not in "cb" else value)
         return x
     if isinstance(have, Meta):
         return x
     if isinstance(value, Meta):
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-    result = source
-    if result.dtype is not x.dtype:
-        result = result.to(x.dtype)  # type: ignore[attr-defined]
-    if value.shape != have.shape:
-        result = result.expand(tuple(have.shape))  # type: ignore[attr-defined]
-    elif result is source and result._gn is not None:
-        result = result.clone()  # type: ignore[attr-defined]
+    before = wrap(have) if x._gn is None else wrap_with(have, x._gn)
+    if node in ("CopyBackwards", "FillBackward3") or symbolic:
+        result = (_fill_with if node == "FillBackward3" else _copy)(before, source)
+    else:
+        op = _replacing.get(node)
+        if op is None:
+            op = _replacing[node] = _replace_op(node)
+        result = op(before, value=_spread(have, value))
     return overwrite(name, x, result, recording)
 
 
