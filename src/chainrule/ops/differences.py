@@ -32,10 +32,10 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     dim = one_dim(dim, v.ndim)
+    if n == 0:
+        return input.clone()
     parts = [p for p in (prepend, input, append) if p is not None]
     x = cat([_matching(p, input) for p in parts], dim) if len(parts) > 1 else input
-    if n == 0:
-        return x.clone()
     for _ in range(min(n, x.shape[dim])):
         size = x.shape[dim]
         later, earlier = _from(x, dim, 1, size), _from(x, dim, 0, size - 1)
@@ -50,11 +50,11 @@ def _matching(part: Any, input: Any) -> Any:
 
 
 def _weighted(y: Any, x: Any, dx: Any, dim: int) -> Any:
-    """The areas of the trapezoids, doubled where ``dx`` is a number (whose half is applied at the end)."""
+    """The areas of the trapezoids, and the number to multiply them with at the end."""
     n = y.shape[dim]
     pairs = _from(y, dim, 1, n) + _from(y, dim, 0, n - 1)
     if x is None:
-        return pairs, dx / 2.0
+        return pairs, dx * 0.5
     if x.ndim == 1:
         if x.shape[0] != n:
             raise RuntimeError("trapezoid: There must be one `x` value for each sample point")

@@ -14,8 +14,8 @@ from ..core.tensor import Tensor, wrap
 from . import declare
 from .along import put_along, take_along
 from .compare import maximum, minimum, where
-from .reducing import checked, kind_of, many_dims, numpy_names, one_dim
 from .quick import recorder
+from .reducing import check_out, checked, kind_of, many_dims, numpy_names, one_dim
 from .structure import cast, kept, sum_dims, view
 
 # -- values, ties share the gradient -------------------------------------------------------------------------------------
@@ -222,6 +222,11 @@ def _overload(name: str, op: Op, public: Any, of_two: Any, input: Any, dim: Any,
 def _over(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     v = checked(op.name, input)
     if out is not None:
+        if out.dtype is not input.dtype:
+            raise RuntimeError(
+                f"Expected the dtype for input and out to match, but got {input.dtype.scalar_name} for input's dtype and"
+                f" {out.dtype.scalar_name} for out's dtype."
+            )
         return write_out(out, _over(op, input, dim, keepdim, None))
     _check_real("max_values_cpu" if op is amax_op else "min_values_cpu", input)
     dims = many_dims(dim, v.ndim)
@@ -276,6 +281,7 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: A
     """
     v = checked("aminmax", input)
     if out is not None:
+        check_out(input, *out)
         return write_out(out, aminmax(input, dim=dim, keepdim=keepdim))
     _check_real("aminmax_cpu", input)
     if dim is None:

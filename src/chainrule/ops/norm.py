@@ -18,6 +18,7 @@ from .complex_parts import sgn
 from .extremum import amax, amin
 from .reduce import sum as sum_of
 from .reducing import checked, kind_of, many_dims, numpy_names, one_dim, to_kind
+from .singular import svdvals
 from .structure import cast, kept, sum_dims, view
 from .summation import add_over
 
@@ -164,18 +165,20 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     if isinstance(ord, str) or abs(ord) not in (1, INF):
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     add, pick = (rows, columns) if abs(ord) == 1 else (columns, rows)
-    sums = norm_op(A, ord=1.0, dim=(add,), keepdim=True)
-    r = (amax if ord > 0 else amin)(sums, pick, keepdim=True)
-    return r if keepdim else view(r, shape=tuple([n for i, n in enumerate(A.shape) if i not in (rows, columns)]))
+    sums = norm_op(A, ord=1.0, dim=(add,), keepdim=keepdim)
+    if not keepdim and add < pick:
+        pick -= 1
+    if ord > 0 and sums.shape[pick] == 0:
+        return sum_of(sums, pick, keepdim)  # the norm of an empty matrix is 0
+    return (amax if ord > 0 else amin)(sums, pick, keepdim)
 
 
 def _spectral(A: Any, ord: Any, rows: int, columns: int, keepdim: bool) -> Any:
     """The norms that are made of the singular values."""
-    from ..linalg import svdvals
-
     rest = [i for i in range(A.ndim) if i not in (rows, columns)]
     values = svdvals(A.permute(*rest, rows, columns))
-    r = sum_of(values, -1) if ord == "nuc" else (amax if ord > 0 else amin)(values, -1)
+    add = ord == "nuc" or (ord > 0 and values.shape[-1] == 0)
+    r = sum_of(values, -1) if add else (amax if ord > 0 else amin)(values, -1)
     return view(r, shape=tuple([1 if i in (rows, columns) else n for i, n in enumerate(A.shape)])) if keepdim else r
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,9 @@ def _searchsorted(sequence: Any, values: Any, *, right: bool) -> Any:
     sequence, values = sort_key(sequence), sort_key(np.asarray(values))
     if sequence.ndim == 1:
         return sequence.searchsorted(values, side)
-    rows = np.ascontiguousarray(sequence).reshape(-1, sequence.shape[-1])
+    if not values.size:
+        return np.zeros(values.shape, np.int64)
+    rows = np.ascontiguousarray(sequence).reshape(-1, sequence.shape[-1]) if sequence.size else np.empty((prod(sequence.shape[:-1]), 0))
     wanted = np.ascontiguousarray(values).reshape(len(rows), -1)
     found = [row.searchsorted(w, side) for row, w in zip(rows, wanted, strict=True)]
     return np.array(found, np.int64).reshape(values.shape)
@@ -255,7 +258,7 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
     tensor([0, 3, 4])
     """
     if boundaries.ndim != 1:
-        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
+        raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
 
 

@@ -257,13 +257,13 @@ def _array(function: str, input: Any) -> Any:
     return np.asarray(v)
 
 
-def _bounds(function: str, x: Any, low: float, high: float) -> tuple[float, float]:
-    if low == high and x.size:
-        low, high = float(x.min()), float(x.max())
+def _bounds(function: str, x: Any, low: float, high: float, widen: float) -> tuple[float, float]:
+    if low == high:
+        low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise RuntimeError(f"{function}: range of [{low:g}, {high:g}] is not finite")
     if low == high:
-        low, high = low - 1, high + 1
+        low, high = low - widen, high + widen
     if low > high:
         raise RuntimeError(f"{function}: max must be larger than min")
     return low, high
@@ -285,7 +285,7 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{kind.scalar_name}'")
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
-    low, high = _bounds("torch.histc", sort_key(x), float(min), float(max))
+    low, high = _bounds("torch.histc", sort_key(x), float(min), float(max), 1)
     flat = sort_key(x).reshape(-1)
     inside = flat[(flat >= low) & (flat <= high)]
     place = np.minimum(((inside - low) * (bins / (high - low))).astype(np.int64), bins - 1)
@@ -314,7 +314,7 @@ def histogram(
     else:
         if bins <= 0:
             raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-        low, high = _bounds("torch.histogram()", x, *([float(r) for r in range] if range is not None else (0.0, 0.0)))
+        low, high = _bounds("torch.histogram()", x, *([float(r) for r in range] if range is not None else (0.0, 0.0)), 0.5)
         edges = np.linspace(low, high, bins + 1).astype(x.dtype)
     flat = x.reshape(-1)
     w = None if weight is None else _array("histogram", weight).reshape(-1)

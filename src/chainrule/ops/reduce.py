@@ -12,9 +12,9 @@ from ..core.floating_flags import IGNORE, enter, leave
 from ..core.op import Op
 from ..core.outputs import write_out
 from . import declare
-from .reducing import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, to_kind
 from .products import conj
 from .quick import recorder
+from .reducing import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, to_kind
 from .structure import expand_to, kept, sum_dims, sum_to, view
 from .summation import total
 
@@ -107,6 +107,8 @@ def sum(
     if dtype is not None:
         dtype = as_dtype(dtype, "sum", "dtype")
     x = integers_to_int64(input, dtype)
+    if x.dtype.category == 0:
+        return any(x, dim, keepdim or keepdims)  # dtype=bool: a sum of truth values is whether one is true
     if dim is None and not keepdim:
         return sum_all(x)
     return sum_dims(x, dim=many_dims(dim, x.ndim), keepdim=keepdim or keepdims)
@@ -214,7 +216,7 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 
 def _prod(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     if x.dtype.kind in "biu" or x.dtype.itemsize > 2:
-        return np.multiply.reduce(x, axis=dim, keepdims=keepdim)
+        return np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
     return np.asarray(np.multiply.reduce(x.astype(np.float32), axis=dim, keepdims=keepdim)).astype(x.dtype)
 
 

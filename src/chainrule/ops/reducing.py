@@ -92,3 +92,10 @@ def along(op: Callable[..., Any], x: Any, dim: int, **kw: Any) -> Any:
         return op(x, dim=dim, **kw)
     r = op(view(x, shape=(1,)), dim=0, **kw)
     return tuple([view(v, shape=()) for v in r]) if isinstance(r, tuple) else view(r, shape=())
+
+
+def check_out(input: Any, *outs: Any) -> None:
+    """Refuse an ``out=`` of another dtype, for operations that do not convert."""
+    for out in outs:
+        if out.dtype is not input.dtype:
+            raise RuntimeError(f"Expected out tensor to have dtype {input.dtype.cpp_name}, but got {out.dtype.cpp_name} instead")

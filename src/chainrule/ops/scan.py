@@ -19,9 +19,9 @@ from ..core.outputs import write_out
 from . import declare
 from .along import put_along, take_along
 from .compare import where
-from .reducing import along, checked, integers_to_int64, kind_of, numpy_names, one_dim
 from .exponential import exp
 from .products import conj
+from .reducing import along, checked, integers_to_int64, kind_of, numpy_names, one_dim
 
 
 def _up(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
@@ -119,8 +119,8 @@ def _plus(tangents: Any, out: Any, dim: int, reverse: bool) -> Any:
 
 def _cumsum(x: Any, *, dim: int, reverse: bool) -> Any:
     if reverse:
-        return np.ascontiguousarray(_flip(np.add.accumulate(_flip(x, dim), axis=dim), dim))
-    return np.add.accumulate(x, axis=dim)
+        return np.ascontiguousarray(_flip(np.add.accumulate(_flip(x, dim), axis=dim, dtype=x.dtype), dim))
+    return np.add.accumulate(x, axis=dim, dtype=x.dtype)
 
 
 cumsum_op = Op(
@@ -157,8 +157,8 @@ def _cumprod(x: Any, *, dim: int, exclusive: bool, reverse: bool) -> Any:
             out[_slices(x.ndim, dim, target)] = _cumprod(x[_slices(x.ndim, dim, origin)], dim=dim, exclusive=False, reverse=reverse)
         return out
     if reverse:
-        return np.ascontiguousarray(_flip(np.multiply.accumulate(_flip(x, dim), axis=dim), dim))
-    return np.multiply.accumulate(x, axis=dim)
+        return np.ascontiguousarray(_flip(np.multiply.accumulate(_flip(x, dim), axis=dim, dtype=x.dtype), dim))
+    return np.multiply.accumulate(x, axis=dim, dtype=x.dtype)
 
 
 def _cumprod_rule(g: Any, x: Any, dim: int, exclusive: bool, reverse: bool) -> Any:
@@ -207,25 +207,32 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
 def _logcumsumexp(x: Any, *, dim: int) -> Any:
     if x.dtype.kind != "c":
         return np.logaddexp.accumulate(x, axis=dim)
-    shifted = np.maximum.accumulate(x.real, axis=dim)
     out = np.empty_like(x)
-    source, top, target = (np.moveaxis(v, dim, 0) for v in (x, shifted, out))
-    last: Any = None
+    source, target = np.moveaxis(x, dim, 0), np.moveaxis(out, dim, 0)
     for k in range(len(source)):
-        m = np.where(np.isfinite(top[k]), top[k], 0)
-        last = source[k] if last is None else np.log(np.exp(last - m) + np.exp(source[k] - m)) + m
-        target[k] = last
+        target[k] = _log_add(target[k - 1], source[k]) if k else source[k]
     return out
 
 
+def _log_add(x: Any, y: Any) -> Any:
+    """``log(exp(x) + exp(y))`` of complex numbers: the logarithm's branch is that of the larger one."""
+    larger = x.real >= y.real
+    high, low = np.where(larger, x, y), np.where(larger, y, x)
+    return np.where(low.real == -np.inf, high, high + np.log1p(np.exp(low - high)))
+
+
 def _ratios(x: Any, out: Any, dim: int) -> tuple[Any, Any]:
-    """``exp(out[k] - out[k+1])`` and ``exp(x[k] - out[k])``: both at most 1, and 0 where a running sum is still empty."""
+    """``exp(out[k] - out[k+1])`` and ``exp(x[k] - out[k])``: both at most 1, and 0 where a running sum is still empty.
+
+    The last ratio, which nothing uses, is kept from overflowing.
+    """
     following = shift(out, dim=dim, by=-1)
     if kind_of(x).is_complex:
         return exp(out - following), exp(x - out)
     empty = out == -float("inf")
     safe = where(empty, 0.0, out)
-    return where(empty, 0.0, exp(safe - where(following == -float("inf"), 0.0, following))), where(empty, 0.0, exp(x - safe))
+    step = safe - where(following == -float("inf"), 0.0, following)
+    return where(empty, 0.0, exp(where(step > 0, 0.0, step))), where(empty, 0.0, exp(x - safe))
 
 
 def _logcumsumexp_rule(g: Any, x: Any, out: Any, dim: int) -> Any:

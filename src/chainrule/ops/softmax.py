@@ -13,10 +13,10 @@ from ..core.op import Op
 from ..core.outputs import write_out
 from . import declare
 from .compare import where
-from .reducing import along, checked, kind_of, many_dims, numpy_names, to_kind
 from .exponential import exp
 from .products import conj
 from .quick import recorder
+from .reducing import along, checked, kind_of, many_dims, numpy_names, to_kind
 from .structure import kept, sum_dims, view
 from .summation import add_over, ones
 

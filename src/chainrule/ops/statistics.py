@@ -11,6 +11,7 @@ from ..core.dtype import get_default_dtype
 from ..core.op import Op
 from ..core.outputs import write_out
 from ..core.tensor import Tensor
+from ..core.value import Value
 from . import declare
 from .compare import where
 from .products import conj
@@ -261,6 +262,8 @@ def _weights(x: Any, fweights: Any, aweights: Any) -> Any:
             raise RuntimeError(
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got {w.numel()} != {x.shape[1]}"
             )
+        if not isinstance(w._value, Value) and (w._value < 0).any():
+            raise RuntimeError(f"cov(): {name} cannot be negative")
     if fweights is None:
         return aweights
     return fweights if aweights is None else fweights * aweights

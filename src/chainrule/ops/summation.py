@@ -31,7 +31,7 @@ def ones(kind: Any, n: int) -> Any:
 
 
 def total(x: Any) -> Any:
-    """The sum of all elements, in the dtype of ``x``; half precision adds up in float32, small integers in int64."""
+    """The sum of all elements, in the dtype of ``x`` (truth values: int64); half precision adds up in float32."""
     kind = x.dtype
     if kind in _FLOATS:
         if x.ndim and x.flags.c_contiguous:
@@ -45,7 +45,7 @@ def total(x: Any) -> Any:
 
 
 def add_over(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
-    """The sum over the dimensions ``dim`` (non-negative, each once)."""
+    """The sum over the dimensions ``dim`` (non-negative, each once), in the dtype that :func:`total` gives."""
     kind = x.dtype
     if kind in _FLOATS:
         if len(dim) == x.ndim:
@@ -57,7 +57,7 @@ def add_over(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
             return _runs(x, dim, keepdim)
         return np.add.reduce(x, axis=dim, keepdims=keepdim)
     if kind.kind in "cbiu":
-        return np.add.reduce(x, axis=dim, keepdims=keepdim)
+        return np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=np.int64 if kind.kind == "b" else kind)
     return np.asarray(add_over(np.asarray(x, np.float32), dim=dim, keepdim=keepdim)).astype(kind)
 
 

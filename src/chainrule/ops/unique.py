@@ -29,7 +29,7 @@ def _unique(x: Any, axis: int | None) -> tuple[Any, Any, Any]:
         index = flat.argsort(kind="stable")
         starts = _starts(flat[index])
     else:
-        rows = np.moveaxis(key, axis, 0).reshape(x.shape[axis], -1)
+        rows = _slices(key, axis)
         index = np.lexsort(rows.T[::-1]) if rows.shape[1] else np.arange(rows.shape[0])
         starts = _starts(rows[index])
     group = np.cumsum(starts) - 1
@@ -38,6 +38,12 @@ def _unique(x: Any, axis: int | None) -> tuple[Any, Any, Any]:
     first = index[starts]
     values = x.reshape(-1)[first] if axis is None else np.take(x, first, axis=axis)
     return values, inverse.reshape(x.shape) if axis is None else inverse, np.bincount(group, minlength=len(first)).astype(np.int64)
+
+
+def _slices(x: Any, axis: int) -> Any:
+    """The slices along ``axis`` as the rows of a matrix."""
+    n = x.shape[axis]
+    return np.moveaxis(x, axis, 0).reshape(n, x.size // n if n else 0)
 
 
 def _starts(rows: Any) -> Any:
@@ -80,7 +86,7 @@ def unique_consecutive(input: Any, return_inverse: bool = False, return_counts: 
     x = _raw("unique_consecutive", input)
     axis = None if dim is None else one_dim(dim, x.ndim)
     key = sort_key(x)
-    rows = key.reshape(-1) if axis is None else np.moveaxis(key, axis, 0).reshape(x.shape[axis], -1)
+    rows = key.reshape(-1) if axis is None else _slices(key, axis)
     starts = _starts(rows)
     group = np.cumsum(starts) - 1
     values = x.reshape(-1)[starts] if axis is None else np.compress(starts, x, axis=axis)
