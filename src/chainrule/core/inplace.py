@@ -84,7 +84,7 @@ def snapshot(value: Any) -> Any:
 def check_memory(value: np.ndarray[Any, Any]) -> None:
     """Refuse to write where several elements are one memory location."""
     for size, stride in zip(value.shape, value.strides, strict=True):
-        if size > 1 and stride == 0:
+        if size > 1 and stride == 0 and value.size:
             raise RuntimeError(
                 "unsupported operation: more than one element of the written-to tensor refers to a single memory location."
                 " Please clone() the tensor before performing the operation."
