@@ -99,7 +99,8 @@ def values(t: Any) -> np.ndarray:
     """A tensor of either module as an array that NumPy compares."""
     if isinstance(t, torch.Tensor):
         return array_of(t)
-    return np.array(t.detach().resolve_conj().resolve_neg().numpy())
+    t = t.detach().resolve_conj().resolve_neg()
+    return np.array((t.float() if name_of(t.dtype) == "bfloat16" else t).numpy())
 
 
 def compare(got: Any, want: Any, what: str = "output", *, numbers: bool = True, loose: float = 1.0) -> None:

@@ -6,6 +6,7 @@ aliases.  Values, dtypes, shapes, ``requires_grad`` and gradients have to agree;
 
 from __future__ import annotations
 
+import re
 import types
 from typing import Any
 
@@ -28,6 +29,12 @@ SKIP: dict[str, str] = {
     "chalf": "NumPy has no complex number of two halves",
     "to_sparse": "sparse layouts",
 }
+
+# Where values tie, PyTorch's order of the indices is nobody's: integers and truth values tie.
+TIES = frozenset({"sort", "argsort", "msort", "topk", "kthvalue", "mode", "median", "nanmedian"})
+
+# How much larger than usual a difference may be: PyTorch's own float32 is that far from its float64.
+LOOSE = {"logcumsumexp": 30.0}
 
 # Memory that is not initialised has a shape and a dtype, but no values.
 NO_VALUES = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize_", "resize_as_"})
@@ -91,12 +98,18 @@ def run_sample(info: Any, function: Any, sample: Any, k: int) -> None:
     chainrule.manual_seed(k)
     got = function(*mine[0], **mine[1])
     numbers = info.name not in NO_VALUES
-    compare(got, want, f"sample {k}", numbers=numbers)
+    loose = LOOSE.get(info.name, 1.0)
+    if info.name in TIES and not (sample.input.is_floating_point() or sample.input.is_complex()):
+        compare(got, want, f"sample {k}", numbers=False)
+        if info.name != "argsort":
+            compare(tensors_in(got, chainrule.Tensor)[0], tensors_in(want, torch.Tensor)[0], f"sample {k}")
+        return
+    compare(got, want, f"sample {k}", numbers=numbers, loose=loose)
     if numbers:
         process = sample.output_process_fn_grad
         if isinstance(process, types.FunctionType):
             want, got = process(want), rebound(process)(got)
-        compare_gradients(got, want, mine, ((sample.input, *sample.args), sample.kwargs), seed=k)
+        compare_gradients(got, want, mine, ((sample.input, *sample.args), sample.kwargs), seed=k, loose=loose)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -169,12 +182,18 @@ def test_errors(info):
         _, theirs = outcome(info.op, *arguments[0], **arguments[1])
         if theirs is None or not portable(arguments) or "memory location" in str(theirs):
             continue  # arguments that overlap each other do not come over either
+        if isinstance(theirs, TypeError) and NUMBER.search(str(theirs)):
+            continue  # chainrule takes numbers wherever a tensor is taken
         mine = ours(arguments)
         with pytest.raises(type(theirs)) as caught:
             function(*mine[0], **mine[1])
-        assert words(caught.value) == words(theirs)
+        if "invalid combination of arguments" not in str(theirs):  # the overloads of a C++ function
+            assert words(caught.value) == words(theirs)
+
+
+NUMBER = re.compile(r"must be Tensor, not (int|float|complex|bool)|invalid combination.* got \((int|float|complex|bool), ")
 
 
 def words(error: Exception) -> str:
-    """The first line, without the overloads that PyTorch lists."""
+    """The first line of the message."""
     return str(error).strip().splitlines()[0]
