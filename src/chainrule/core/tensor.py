@@ -12,7 +12,7 @@ import numpy as np
 
 from .dtype import FROM_NUMPY, dtype
 from .node import LEAF, Slot
-from .size import Size
+from .size import Size, size_of
 from .value import Value
 
 
@@ -54,7 +54,7 @@ class Tensor(metaclass=_TensorType):
     @property
     def shape(self) -> Size:
         """The sizes of the dimensions."""
-        return Size(self._value.shape)
+        return size_of(self._value.shape)
 
     @property
     def dtype(self) -> dtype:

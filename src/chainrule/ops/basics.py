@@ -29,6 +29,9 @@ from .declare import method
 
 # -- values ----------------------------------------------------------------------------------------------------------
 
+# What the value of a 0-d tensor usually is; one look-up instead of several questions.
+_SCALARS = frozenset({np.float32, np.float64, np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_, np.complex64, np.complex128})
+
 
 @method
 def item(self: Tensor) -> Any:
@@ -41,12 +44,12 @@ def item(self: Tensor) -> Any:
     2.5
     """
     v = self._value
-    try:
-        if v.size == 1 or isinstance(v, Value):
+    if type(v) in _SCALARS:
+        return v.item()
+    if not isinstance(v, Value):
+        if v.size == 1:
             return v.item()
-    except AttributeError:
-        pass
-    if isinstance(v, Value):
+    else:
         n = numel(self)
         if n == 1 or not isinstance(v, Meta):
             return v.concrete("item").item()
@@ -123,6 +126,8 @@ def _len(self: Tensor) -> int:
 
 def _bool(self: Tensor) -> builtins.bool:
     v = self._value
+    if type(v) in _SCALARS:
+        return builtins.bool(v)
     if isinstance(v, Value):
         v = v.concrete("bool")
     n = v.size
@@ -160,6 +165,8 @@ def _real(self: Tensor, c_type: str) -> Any:
 
 
 def _float(self: Tensor) -> builtins.float:
+    if self._gn is None and type(self._value) is np.float32:
+        return self._value.item()  # type: ignore[no-any-return]
     return builtins.float(_real(self, "double"))
 
 

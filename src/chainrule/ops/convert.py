@@ -9,9 +9,10 @@ import numpy as np
 from ..core import device as _device
 from ..core import dtype as _dtype
 from ..core.dtype import as_dtype, dtype
+from ..core.floating_flags import IGNORE, enter, leave
 from ..core.meta import Meta
 from ..core.naming import type_name
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
 from . import structure
 from .data import warn_of_imaginary
 from .declare import attach, method
@@ -41,6 +42,13 @@ def converted(self: Tensor, kind: dtype) -> Tensor:
         return self
     if have.is_complex and kind.category in (_dtype.INT, _dtype.FLOAT):
         warn_of_imaginary(4)
+    value = self._value
+    if self._gn is None and isinstance(value, (np.ndarray, np.generic)):
+        token = enter(IGNORE)
+        try:
+            return wrap(structure.cast_array(value, dtype=kind.np))
+        finally:
+            leave(token)
     return structure.cast(self, dtype=kind.np)  # type: ignore[no-any-return]
 
 
@@ -101,7 +109,11 @@ def clone(input: Tensor, *, memory_format: Any = _device.preserve_format) -> Ten
     >>> x.clone()
     tensor([1., 1.], grad_fn=<CloneBackward0>)
     """
-    out: Tensor = structure.clone(input)
+    value = input._value
+    if input._gn is None and isinstance(value, (np.ndarray, np.generic)):
+        out = wrap(structure.copy_array(value))
+    else:
+        out = structure.clone(input)
     if memory_format is not _device.preserve_format and memory_format is not None:
         out._value = in_format(out._value, memory_format)
     return out

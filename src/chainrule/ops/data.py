@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dtype import BOOL, COMPLEX, FLOAT, FROM_NUMPY, INT, bool_, defaults, dtype, int64
-from ..core.floating_flags import quiet
+from ..core.dtype import BOOL, COMPLEX, FLOAT, FROM_NUMPY, INT, bool_, defaults, dtype, float32, int64
+from ..core.floating_flags import IGNORE, enter, leave, quiet
 from ..core.info import finfo
 from ..core.promotion import PROMOTE
 from ..core.tensor import Tensor
@@ -17,6 +17,8 @@ from .structure import cast_array, copy_array
 
 _PYTHON: dict[type, int] = {bool: BOOL, int: INT, float: FLOAT, complex: COMPLEX}
 NATIVE = frozenset("biufc")
+_ONLY_FLOAT = {float}
+_F4 = np.dtype("f4")
 _SEQUENCES = (list, tuple)
 
 
@@ -26,6 +28,8 @@ def scalar_of(x: Any, kind: dtype) -> Any:
     Raises RuntimeError for a number that an integer dtype cannot hold, TypeError for a complex number where a real one
     is wanted.
     """
+    if kind is float32 and type(x) is float and -3.4e38 < x < 3.4e38:
+        return np.float32(x)
     t = kind.np
     if kind.category == FLOAT:
         if isinstance(x, complex):
@@ -146,7 +150,15 @@ def python_dtype(category: int, data: Any = None) -> dtype:
 
 
 def _from_sequence(data: Any, kind: dtype | None) -> Any:
-    types = leaf_types(data, set())
+    types = set(map(type, data))
+    if types == _ONLY_FLOAT and (kind is None or kind is float32) and defaults.floating is float32:
+        token = enter(IGNORE)
+        try:
+            return np.array(data, _F4)
+        finally:
+            leave(token)
+    if list in types or tuple in types:
+        types = leaf_types(data, set())
     if types <= _PYTHON.keys():
         if kind is None:
             kind = python_dtype(max([_PYTHON[t] for t in types])) if types else defaults.floating

@@ -97,7 +97,9 @@ def filled(shape: tuple[int, ...], fill: Any, kind: dtype, where: device) -> Any
         return target.type(fill)
     if type(fill) is int and fill == 0:
         return np.zeros(shape, target)
-    return np.full(shape, fill, target)
+    value = np.empty(shape, target)
+    value.fill(fill)
+    return value
 
 
 # -- constant --------------------------------------------------------------------------------------------------------
@@ -292,6 +294,10 @@ def arange(
         for x in (start, end, step):
             if isinstance(x, complex):
                 raise RuntimeError("value cannot be converted to type double without overflow")
+    if type(start) is int and type(end) is int and step == 1 and dtype is None and out is None and end >= start:
+        where = tensor_device(device)
+        value = np.arange(start, end) if where is _cpu else Meta((end - start,), int64.np)
+        return finish(value, None, requires_grad, layout, pin_memory)
     whole = not (isinstance(start, float) or isinstance(end, float) or isinstance(step, float))
     kind = as_dtype(dtype, "arange") if dtype is not None else out.dtype if out is not None else int64 if whole else defaults.floating
     if kind.category == INT and not whole:

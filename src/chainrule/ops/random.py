@@ -12,7 +12,8 @@ from ..core.dtype import as_dtype, dtype, int64
 from ..core.generator import Generator, default_generator
 from ..core.meta import Meta
 from ..core.modes import MODES
-from ..core.naming import argument_error
+from ..core.mutation import written
+from ..core.naming import argument_error, type_name
 from ..core.op import Op
 from ..core.tensor import Tensor, wrap
 from ..core.value import Value
@@ -167,8 +168,6 @@ def _interval(function: str, args: tuple[Any, ...], low: Any, high: Any, size: A
     if low is None:
         low = given.pop() if given else 0
     if high is None or size is None or given:
-        from ..core.naming import type_name
-
         got = ", ".join([type_name(a) for a in args])
         raise TypeError(f"{function}() received an invalid combination of arguments - got ({got}), but expected (int low, int high, tuple of ints size)")
     for position, (name, bound) in enumerate((("low", low), ("high", high)), 1):
@@ -402,6 +401,10 @@ def _fill(self: Tensor, name: str, draw: Any, node: str | None = None) -> Tensor
     """Write ``draw(shape, dtype)`` over the tensor."""
     kind = self.dtype
     value = self._value
+    if self._gn is None and not self._flags and not MODES.vmaps and type(value) is np.ndarray and value.flags.c_contiguous:
+        value[...] = draw(value.shape, kind)
+        written(value, name)
+        return self
     if isinstance(value, Meta):
         return self
     source = like(name, self.detach(), draw, kind, None, False, None)  # type: ignore[attr-defined]

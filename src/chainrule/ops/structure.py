@@ -36,7 +36,9 @@ def cast_array(x: Any, *, dtype: Any) -> Any:
 
 def copy_array(x: Any) -> Any:
     """A copy of a raw value with its order of dimensions; one that was expanded becomes row-major."""
-    return np.array(x, order="C" if 0 in x.strides else "K") if isinstance(x, np.ndarray) else x
+    if not isinstance(x, np.ndarray):
+        return x
+    return x.copy() if 0 in x.strides or x.flags.c_contiguous else x.copy("K")
 
 
 def _uncast(g: Any, x_dtype: Any) -> Any:

@@ -99,6 +99,12 @@ Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
 # -- writing ---------------------------------------------------------------------------------------------------------
 
 
+def _plain(self: Tensor) -> bool:
+    """Whether a write needs nothing but the write: its own memory, no history."""
+    value = self._value
+    return type(value) is np.ndarray and self._gn is None and not self._flags and value.flags.c_contiguous and value.flags.writeable
+
+
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write ``value``, a number or a 0-d tensor, to every element.
@@ -114,6 +120,10 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     number = value.item() if isinstance(value, np.generic) else value
     if not isinstance(number, (int, float, complex)):
         raise argument_error("fill_", "value", "Number", value, 1)
+    if _plain(self):
+        self._value.fill(checked_scalar(number, self.dtype))
+        written(self._value, "fill_")
+        return self
     return _fill(self, wrap(np.asarray(checked_scalar(number, self.dtype), self.dtype.np)), "FillBackward2")
 
 
@@ -132,11 +142,9 @@ def _fill(self: Tensor, source: Tensor, node: str) -> Tensor:
 @method
 def zero_(self: Tensor) -> Tensor:
     """Write 0 to every element."""
-    have = self._value
-    if self._gn is None and self._base is None and type(have) is np.ndarray and have.flags.writeable:
-        have.fill(0)
-        if not self._flags & UNTRACKED:
-            written(have, "zero_")
+    if _plain(self):
+        self._value.fill(0)
+        written(self._value, "zero_")
         return self
     return write("zero_", self, wrap(np.zeros((), self.dtype.np)), "ZeroBackward0")
 
@@ -165,8 +173,10 @@ def full_array(x: Any, *, fill: Any, dtype: Any) -> Any:
     if 0 in x.strides:  # expanded: its order of memory means nothing
         x = np.empty(x.shape, dtype)
     if type(fill) is int and fill == 0:
-        return np.zeros_like(x, dtype)
-    return np.full_like(x, fill, dtype)
+        return np.zeros(x.shape, dtype) if x.flags.c_contiguous else np.zeros_like(x, dtype)
+    out = np.empty(x.shape, dtype) if x.flags.c_contiguous else np.empty_like(x, dtype)
+    out.fill(fill)
+    return out
 
 
 # Interpreters' values (a batch, a tracked or a meta tensor) decide what "like" means for them.
