@@ -25,11 +25,13 @@ def _bits(name: str, impl: Any, check: Any, doc: str, dunder: str, symmetric: bo
 
 
 bitwise_and = _bits(
-    "bitwise_and", operator.and_, whole("bitwise_and_cpu"), "The bits set in ``input`` and in ``other``, elementwise; logical and for bool.", "and"
-)
+    "bitwise_and", operator.and_, whole("bitwise_and_cpu"),
+    "The bits set in ``input`` and in ``other``, elementwise; logical and for bool.", "and",
+)  # fmt: skip
 bitwise_or = _bits(
-    "bitwise_or", operator.or_, whole("bitwise_or_cpu"), "The bits set in ``input`` or in ``other``, elementwise; logical or for bool.", "or"
-)
+    "bitwise_or", operator.or_, whole("bitwise_or_cpu"),
+    "The bits set in ``input`` or in ``other``, elementwise; logical or for bool.", "or",
+)  # fmt: skip
 bitwise_xor = _bits(
     "bitwise_xor", operator.xor, whole("bitwise_xor_cpu"), "The bits set in one of ``input`` and ``other``, elementwise.", "xor"
 )
