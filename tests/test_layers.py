@@ -20,7 +20,7 @@ IDS = [str(f.relative_to(ROOT)) for f in FILES]
 MAX_FILE, MAX_FUNCTION = 600, 60
 
 # A module imports nothing above its own floor.  Whatever is not named here is on the floor of PyTorch's own module names.
-FLOORS = {"core": 0, "ops": 1, "cli": 3, "explain": 3, "__main__": 3}
+FLOORS = {"return_types": 0, "core": 0, "ops": 1, "cli": 3, "explain": 3, "__main__": 3}
 MIDDLE = 2
 every_file = pytest.mark.parametrize("file", FILES, ids=IDS)
 
@@ -88,18 +88,25 @@ def test_files_and_functions_stay_short(file: Path) -> None:
 
 
 def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of the body without the docstring."""
+    """Lines of the body without the docstring and without the functions inside, which are measured themselves."""
     body = function.body
     documented = isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant)
     first = body[1] if documented and len(body) > 1 else body[0]
-    return (function.end_lineno or 0) - first.lineno + 1
+    inside = [n for n in ast.walk(function) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and n is not function]
+    lines = set(range(first.lineno, (function.end_lineno or 0) + 1))
+    for n in inside:
+        lines -= set(range(n.lineno, (n.end_lineno or 0) + 1))
+    return len(lines)
 
 
 def loaded_by(statement: str) -> set[str]:
-    """Top-level names of the modules that ``statement`` loads in a process that already has NumPy and ml_dtypes."""
+    """Top-level names of the modules that ``statement`` loads in a process that already has NumPy and ml_dtypes.
+
+    NumPy loads some of its own parts late.
+    """
     code = f"import json, sys, numpy, ml_dtypes; old = set(sys.modules)\n{statement}\nprint(json.dumps(sorted(set(sys.modules) - old)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in json.loads(done.stdout)}
+    return {name.split(".")[0] for name in json.loads(done.stdout)} - {"numpy"}
 
 
 def test_import_loads_nothing_optional() -> None:
