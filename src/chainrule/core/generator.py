@@ -48,8 +48,8 @@ class _Twister:
 
         self._bits = bits = MT19937(0)
         # The key and, behind it, the position, in place: going through `bits.state` takes a hundred times as long.
-        address = bits.ctypes.state_address
-        self._memory = np.frombuffer((ctypes.c_uint32 * (BLOCK + 1)).from_address(address), np.uint32)
+        memory: Any = (ctypes.c_uint32 * (BLOCK + 1)).from_address(bits.ctypes.state_address)
+        self._memory: NDArray[np.uint32] = np.frombuffer(memory, np.uint32)
         if not np.array_equal(self._memory[:BLOCK], bits.state["state"]["key"]):
             raise ImportError(f"NumPy {np.__version__} stores its Mersenne Twister in an unknown layout")
         self._seed = RandomState(bits).seed
@@ -104,7 +104,9 @@ def _joined(high: Words, low: Words) -> Words:
 def _unit_float64(high: Words, low: Words) -> NDArray[np.float64]:
     pairs = _joined(high, low)
     pairs &= _LOW_53
-    return pairs.view(np.int64) * 2.0**-53
+    unit = pairs.view(np.int64).astype(np.float64)
+    unit *= 2.0**-53
+    return unit
 
 
 class Generator(metaclass=TorchNamed):

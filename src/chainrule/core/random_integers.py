@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .dtype import (
-    BOOL, FLOAT, FLOAT8, bfloat16, dtype, float16, float32, float64, int8, int16, int32, int64, uint8, uint64,
-)  # fmt: skip
+from .dtype import BOOL, FLOAT, FLOAT8, bfloat16, dtype, float16, float32, float64, int64, uint64
 from .generator import Generator
 from .info import iinfo
 from .sampling import DIGITS, Array, Shape, cast, filled, largest, no_kernel, takes_bits
 
 _WIDE_SPAN = 2**28  # from here on a sample takes 64 bits instead of 32
-_C_NAMES = {uint8: "uint8_t", int8: "int8_t", int16: "int16_t", int32: "int", int64: "int64_t"}
+_C_NAMES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
 _LOOPED = 512  # a permutation that is shorter is swapped together in a loop
 
 
@@ -104,7 +103,7 @@ def _exact_up_to(d: dtype) -> int:
 def _reachable(d: dtype, bound: int, inwards: int) -> int:
     """The bound of an interval; or, if its neighbour inside rounds past it in `d`, the number of `d` next to that."""
     inside = bound + inwards
-    rounded = int(cast(np.array(inside), d))
+    rounded = (int(cast(np.array(inside), d)) + 2**63) % 2**64 - 2**63  # 2**63 is no int64: it wraps
     if rounded < bound if inwards > 0 else rounded >= bound:
         return rounded + inwards * (1 << (abs(inside).bit_length() - DIGITS[d]))
     return bound
@@ -135,7 +134,7 @@ def _drawn(generator: Generator, shape: Shape, d: dtype, low: int, span: int, wi
         return filled(generator.word_pairs, shape, d, lambda w: (_modulo(w, large) + shift).view(np.int64))
 
 
-def _modulo(words: Array, divisor: np.unsignedinteger[int]) -> Array:
+def _modulo(words: Array, divisor: Any) -> Array:
     """`words % divisor`; NumPy vectorises the division by one number, not the remainder."""
     quotient = words // divisor
     quotient *= divisor
@@ -145,7 +144,7 @@ def _modulo(words: Array, divisor: np.unsignedinteger[int]) -> Array:
 
 def _any_64_bits(generator: Generator, shape: Shape, d: dtype) -> Array:
     if d not in (int64, float64, float32, bfloat16):
-        if d in _C_NAMES:
+        if d.name in _C_NAMES:
             raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
         raise no_kernel("random_full_64_bits_range_kernel_cpu", d)
     with generator.lock:
@@ -170,9 +169,9 @@ def randperm(generator: Generator, n: int, d: dtype = int64) -> Array:
 
 
 def _check_permutation(n: int, d: dtype) -> None:
-    if d in _C_NAMES:
+    if d.name in _C_NAMES:
         if n - 1 > iinfo(d).max:
-            raise RuntimeError(f"value cannot be converted to type {_C_NAMES[d]} without overflow")
+            raise RuntimeError(f"value cannot be converted to type {_C_NAMES[d.name]} without overflow")
     elif d not in DIGITS:
         raise no_kernel("randperm", d)
     elif d is not bfloat16 and n > _exact_up_to(d) + 1:

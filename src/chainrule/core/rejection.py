@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .dtype import dtype, float32, float64
 from .dtype import of as dtype_of
 from .floating_flags import quiet
 from .generator import Generator
-from .sampling import DIGITS, Array, cast, no_kernel
+from .sampling import DIGITS, Array, cast, no_kernel, normal_pair
 
 _THIRD = np.float32(1) / np.float32(3)
 _SQUEEZE = float(np.float32(0.0331))
@@ -72,11 +71,11 @@ def dirichlet(generator: Generator, alpha: Array) -> Array:
     with generator.lock, quiet():
         unit = generator.each_double()
         samples = _each(lambda a: _gamma(generator, unit, np.float64(a)), float64, alpha)
-        if samples.ndim:
-            samples /= np.add.accumulate(samples, -1)[..., -1:]
-        else:
-            samples = samples / samples
-    return np.clip(cast(samples, d), np.finfo(d.np).tiny, 1 - np.finfo(d.np).epsneg, dtype=d.np)
+    # No sample is 0: where all of a row underflowed, they share it.
+    samples = np.maximum(samples, np.finfo(np.float64).tiny)
+    total = samples.sum(-1, keepdims=True) if samples.ndim else samples
+    limits: Any = np.finfo(d.np)
+    return np.clip(cast(samples / total, d), limits.tiny, 1 - limits.epsneg)
 
 
 def _require_single_or_double(kernel: str, d: dtype) -> None:
@@ -132,7 +131,7 @@ def _binomial(unit: Iterator[float], n: Any, p: Any) -> float:
         return 0.0
     if p >= 1:
         return float(n)
-    if p != p:
+    if p != p or not n < math.inf:
         return math.nan
     if p > 0.5:
         return float(n) - _binomial_rare(unit, n, 1 - p)
@@ -217,4 +216,5 @@ def _normal(generator: Generator, unit: Iterator[float]) -> float:
     if z is not None:
         generator.next_normal = None
         return z
-    ...
+    z, generator.next_normal = normal_pair(next(unit), next(unit))
+    return z

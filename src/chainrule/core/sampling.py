@@ -66,6 +66,11 @@ def filled(draw: Callable[[int], Array], shape: Shape, d: dtype, formula: Callab
     return out.reshape(shape)
 
 
+def _complex(parts: Array, d: dtype) -> Array:
+    whole: Array = parts.view(d.np)[..., 0]
+    return whole
+
+
 def _fused(x: Any, scale: float, shift: float) -> Any:
     """`x * scale + shift` rounded once, for float64 arrays and for floats (Dekker's product, Knuth's sum)."""
     if not (abs(scale) < 1e290 and abs(shift) < 1e290):
@@ -93,7 +98,7 @@ def uniform(generator: Generator, shape: Shape, d: dtype, low: float = 0.0, high
     RuntimeError for bounds that are out of order or of range, NotImplementedError for other dtypes.
     """
     if d.is_complex:
-        return uniform(generator, (*shape, 2), d.to_real(), low, high).view(d.np)[..., 0]
+        return _complex(uniform(generator, (*shape, 2), d.to_real(), low, high), d)
     if low != 0.0 or high != 1.0 or d not in DIGITS:
         _check_bounds(d, low, high)
     with generator.lock:
@@ -156,7 +161,7 @@ def normal(generator: Generator, shape: Shape, d: dtype, mean: float = 0.0, std:
     if not std >= 0.0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if d.is_complex:
-        return normal(generator, (*shape, 2), d.to_real(), mean, std / math.sqrt(2.0), contiguous).view(d.np)[..., 0]
+        return _complex(normal(generator, (*shape, 2), d.to_real(), mean, std / math.sqrt(2.0), contiguous), d)
     count = math.prod(shape)
     if count == 0:
         return np.empty(shape, d.np)
@@ -183,6 +188,13 @@ def normal_of(generator: Generator, mean: Array | float, std: Array | float, d: 
     return normal(generator, shape, d) * cast(std, d.to_real()) + cast(np.asarray(mean), d)
 
 
+def normal_pair(u: float, v: float) -> tuple[float, float]:
+    """Two independent samples of N(0, 1) from two of U[0, 1) (Box and Muller)."""
+    theta = 2.0 * math.pi * u
+    radius = math.sqrt(-2.0 * math.log1p(-v))
+    return radius * math.cos(theta), radius * math.sin(theta)
+
+
 def normal_doubles(generator: Generator, count: int) -> Doubles:
     """`count` float64 samples of N(0, 1), made in pairs; an odd one's partner waits in the generator for the next call."""
     z = np.empty(count + 2)
@@ -195,18 +207,14 @@ def normal_doubles(generator: Generator, count: int) -> Doubles:
     end = start + 2 * pairs
     if pairs:
         unit = generator.doubles(2 * pairs)
-        if pairs <= 8:  # cheaper one by one, and in the C library's own last bit
-            angle_and_length = unit.tolist()
-            for i in range(0, 2 * pairs, 2):
-                theta = 2.0 * math.pi * angle_and_length[i]
-                radius = math.sqrt(-2.0 * math.log1p(-angle_and_length[i + 1]))
-                z[start + i] = radius * math.cos(theta)
-                z[start + i + 1] = radius * math.sin(theta)
+        if pairs <= 8:  # cheaper one by one
+            numbers = unit.tolist()
+            z[start:end] = [half for pair in map(normal_pair, numbers[0::2], numbers[1::2]) for half in pair]
         else:
-            theta_of = 2.0 * math.pi * unit[0::2]
-            radius_of = np.sqrt(-2.0 * np.log1p(-unit[1::2]))
-            np.multiply(radius_of, np.cos(theta_of), out=z[start:end:2])
-            np.multiply(radius_of, np.sin(theta_of), out=z[start + 1 : end : 2])
+            theta = 2.0 * math.pi * unit[0::2]
+            radius = np.sqrt(-2.0 * np.log1p(-unit[1::2]))
+            np.multiply(radius, np.cos(theta), out=z[start:end:2])
+            np.multiply(radius, np.sin(theta), out=z[start + 1 : end : 2])
         if end > count:
             generator.next_normal = float(z[count])
     return z[:count]
@@ -357,7 +365,6 @@ def takes_bits(d: dtype) -> bool:
     return d in DIGITS or (d.category <= INT and d not in WIDE_UNSIGNED)
 
 
-
 # Categories
 
 
@@ -374,9 +381,10 @@ def multinomial(generator: Generator, weights: Array, count: int, replacement: b
         _check_weights(weights)
         race = _race(generator, weights)
         if count == 1:
-            return race.argmax(-1, keepdims=True)
-        order: NDArray[np.int64] = np.argsort(-race, -1, kind="stable")[..., :count]
-    return order
+            first: NDArray[np.int64] = race.argmax(-1, keepdims=True)
+            return first
+        finish: NDArray[np.int64] = np.argsort(-race, -1, kind="stable")[..., :count].copy()
+    return finish
 
 
 def _check_multinomial(weights: Array, count: int, replacement: bool) -> None:
@@ -413,7 +421,7 @@ def _race(generator: Generator, weights: Array) -> Array:
 
 def _with_replacement(generator: Generator, weights: Array, count: int) -> NDArray[np.int64]:
     """Each draw is looked up in the running sums of the weights, which are float32 unless the weights are float64."""
-    running = np.cumsum(weights, -1, dtype=np.float64 if weights.dtype == np.float64 else np.float32)
+    running: Array = np.cumsum(weights, -1, dtype=np.float64 if weights.dtype == np.float64 else np.float32)
     if not (weights >= 0).all():
         raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
     if not (weights < np.inf).all():
