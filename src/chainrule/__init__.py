@@ -72,7 +72,20 @@ from .core.promotion import can_cast
 from .core.size import Size, broadcast_shapes
 from .core.tensor import Tensor
 
-from .ops.activation import relu
+from .ops.activation import (
+    celu,
+    celu_,
+    hardshrink,
+    prelu,
+    relu,
+    relu_,
+    rrelu,
+    rrelu_,
+    selu,
+    selu_,
+    threshold,
+    threshold_,
+)
 from .ops.arithmetic import (
     add,
     addcdiv,
@@ -94,6 +107,7 @@ from .ops.arithmetic import (
 from .ops.basics import (
     is_complex,
     is_floating_point,
+    is_inference,
     is_nonzero,
     is_tensor,
     numel,
@@ -179,6 +193,7 @@ from .ops.creation import (
     tensor,
 )
 from .ops.differences import cumulative_trapezoid, diff, trapezoid, trapz
+from .ops.embedding import embedding
 from .ops.exponential import (
     exp,
     exp2,
@@ -224,6 +239,7 @@ from .ops.gather import (
     scatter_reduce,
     take_along_dim,
 )
+from .ops.grids import cartesian_prod, combinations, meshgrid
 from .ops.joining import (
     block_diag,
     cat,
@@ -282,6 +298,15 @@ from .ops.order import (
     topk,
 )
 from .ops.patterns import tril_indices, triu_indices, vander
+from .ops.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_max_pool1d,
+    avg_pool1d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool3d,
+)
 from .ops.powers import float_power, pow, square
 from .ops.quantiles import (
     histc,
@@ -313,6 +338,15 @@ from .ops.random import (
     seed,
     set_rng_state,
 )
+from .ops.rearrange import (
+    flip,
+    fliplr,
+    flipud,
+    repeat_interleave,
+    roll,
+    rot90,
+    tile,
+)
 from .ops.reduce import (
     all,
     any,
@@ -341,6 +375,15 @@ from .ops.rounding import (
     sign,
     signbit,
     trunc,
+)
+from .ops.rows import (
+    index_add,
+    index_copy,
+    index_fill,
+    index_reduce,
+    index_select,
+    put,
+    take,
 )
 from .ops.scan import (
     cummax,
@@ -410,6 +453,13 @@ from .ops.statistics import (
     var_mean,
 )
 from .ops.storage import is_storage
+from .ops.triangle import (
+    diag,
+    diag_embed,
+    diagflat,
+    tril,
+    triu,
+)
 from .ops.trig import (
     acos,
     acosh,

@@ -14,6 +14,7 @@ import numpy as np
 
 from .dtype import FROM_NUMPY, dtype
 from .floating_flags import IGNORE, enter, leave
+from .inference import ACTIVE, mark
 from .modes import MODES
 from .node import LEAF, next_order
 from .op import Op, interpret, record
@@ -80,6 +81,8 @@ def unary(op: Op) -> Callable[..., Any]:
             node.fit = None
             node.order = next_order()
             result._gn = node
+        elif ACTIVE.threads:
+            mark(result)
         return result
 
     op.quick = apply
@@ -121,6 +124,8 @@ def unary_with(op: Op) -> Callable[..., Any]:
             node.fit = None
             node.order = next_order()
             result._gn = node
+        elif ACTIVE.threads:
+            mark(result)
         return result
 
     return _named(apply, op.name)
@@ -192,6 +197,8 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
             node.fit = fit
             node.order = next_order()
             result._gn = node
+        elif ACTIVE.threads:
+            mark(result)
         return result
 
     def general(x: Any, y: Any, out: Any) -> Any:
@@ -308,6 +315,8 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
         fit = [(v.shape, v.dtype) if isinstance(v, (np.ndarray, np.generic)) else None for v in values]
         variant = "complex" if target.kind == "c" or any(f is not None and f[1].kind == "c" for f in fit) else "raw"
         record(op, result, r, values, args, kw, variant, fit)
+    elif ACTIVE.threads:
+        mark(result)
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .inference import ACTIVE
 from .modes import MODES, is_grad_enabled, is_inference_mode_enabled
 
 _GENERATOR = 0x20  # code flags of generator functions, as in inspect (which costs 10 ms to import)
@@ -181,9 +182,11 @@ class inference_mode(_Scope):
         self._before = (MODES.grad, MODES.inference)
         MODES.grad = not self.mode
         MODES.inference = self.mode
+        ACTIVE.change(1)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         MODES.grad, MODES.inference = self._before
+        ACTIVE.change(-1)
 
     def clone(self) -> inference_mode:
         """A new scope of the same mode."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .inference import refuse_write
 from .modes import MODES
 from .mutation import written
 from .node import LEAF
@@ -59,6 +60,8 @@ def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
 def store(name: str, x: Tensor, value: Any) -> None:
     """Write the raw ``value`` into the memory of ``x`` and note the write."""
     have = x._value
+    if x._flags:
+        refuse_write(x)
     if isinstance(have, np.generic):
         if not x._flags & UNTRACKED:
             written(have, name)

@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
+from .inference import ACTIVE, mark
 from .modes import MODES
 from .node import LEAF, Node, Slot, next_order
 from .nodes import VARIANTS
@@ -185,6 +186,9 @@ class Op:
                 out = wrap(r)
         if tracked and MODES.grad:
             record(self, out, r, raws, args, kw)
+        elif ACTIVE.threads:
+            for o in out if self.outputs != 1 else (out,):
+                mark(o)
         return out
 
 

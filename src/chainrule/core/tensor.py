@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .dtype import FROM_NUMPY, dtype
+from .inference import refuse_requires_grad
 from .node import LEAF, Slot
 from .size import Size, size_of
 from .value import Value
@@ -130,6 +131,8 @@ def set_requires_grad(tensor: Tensor, flag: bool) -> None:
     gn = tensor._gn
     if flag:
         if gn is None:
+            if tensor._flags:
+                refuse_requires_grad(tensor)
             kind = tensor.dtype
             if not (kind.is_floating_point or kind.is_complex):
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")

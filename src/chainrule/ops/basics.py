@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core import device as _device
 from ..core.dtype import FROM_NUMPY, defaults, dtype
+from ..core.inference import INFERENCE
 from ..core.meta import Meta
 from ..core.mutation import version
 from ..core.naming import argument_error
@@ -346,7 +347,15 @@ def _is_contiguous(self: Tensor, memory_format: Any = _device.contiguous_format)
 
 
 def _version(self: Tensor) -> builtins.int:
+    if self._flags & INFERENCE:
+        raise RuntimeError("Inference tensors do not track version counter.")
     return 0 if isinstance(self._value, Value) else version(self._value)
+
+
+@method
+def is_inference(self: Tensor) -> builtins.bool:
+    """True for a tensor that was made in inference mode."""
+    return builtins.bool(self._flags & INFERENCE)
 
 
 def _prop(name: str, get: Any, set: Any = None) -> None:
@@ -418,4 +427,4 @@ def is_signed(self: Tensor) -> builtins.bool:
     return self.dtype.is_signed
 
 
-__all__ = ["is_complex", "is_floating_point", "is_nonzero", "is_tensor", "numel"]
+__all__ = ["is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_tensor", "numel"]

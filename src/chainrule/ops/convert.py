@@ -10,6 +10,7 @@ from ..core import device as _device
 from ..core import dtype as _dtype
 from ..core.dtype import as_dtype, dtype
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.inference import ACTIVE, mark
 from ..core.meta import Meta
 from ..core.naming import type_name
 from ..core.tensor import Tensor, wrap
@@ -46,7 +47,8 @@ def converted(self: Tensor, kind: dtype) -> Tensor:
     if self._gn is None and isinstance(value, (np.ndarray, np.generic)):
         token = enter(IGNORE)
         try:
-            return wrap(structure.cast_array(value, dtype=kind.np))
+            out = wrap(structure.cast_array(value, dtype=kind.np))
+            return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
         finally:
             leave(token)
     return structure.cast(self, dtype=kind.np)  # type: ignore[no-any-return]
@@ -112,6 +114,8 @@ def clone(input: Tensor, *, memory_format: Any = _device.preserve_format) -> Ten
     value = input._value
     if input._gn is None and isinstance(value, (np.ndarray, np.generic)):
         out = wrap(structure.copy_array(value))
+        if ACTIVE.threads:
+            mark(out)
     else:
         out = structure.clone(input)
     if memory_format is not _device.preserve_format and memory_format is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.device import as_device, require_usable, tensor_device
 from ..core.device import cpu as _cpu
 from ..core.dtype import FLOAT, FROM_NUMPY, as_dtype, defaults
+from ..core.inference import ACTIVE, mark
 from ..core.meta import Meta
 from ..core.node import LEAF
 from ..core.tensor import Tensor, new, wrap
@@ -35,6 +36,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     out._value = value
     if requires_grad:
         require(out)
+    elif ACTIVE.threads:
+        mark(out)
     return out
 
 

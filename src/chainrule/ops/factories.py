@@ -12,6 +12,7 @@ from ..core.device import cpu as _cpu
 from ..core.device import device, strided, tensor_device
 from ..core.dtype import BOOL, COMPLEX, FLOAT, INT, as_dtype, bool_, defaults, dtype, int64
 from ..core.floating_flags import quiet
+from ..core.inference import ACTIVE, mark
 from ..core.meta import Meta
 from ..core.naming import argument_error, type_name
 from ..core.size import check_sizes
@@ -78,6 +79,8 @@ def finish(value: Any, out: Any, requires_grad: bool, layout: Any = strided, pin
 
         return write_out(out, wrap(value))  # type: ignore[no-any-return]
     result = wrap(value)
+    if ACTIVE.threads:
+        mark(result)
     return require(result) if requires_grad else result
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.device import as_device, preserve_format, require_usable
 from ..core.device import cpu as _cpu
 from ..core.dtype import as_dtype, dtype
+from ..core.inference import ACTIVE, mark
 from ..core.meta import Meta
 from ..core.naming import argument_error
 from ..core.tensor import Tensor, new, wrap
@@ -39,7 +40,7 @@ def like(name: str, input: Any, fill: Any, dtype: Any, device: Any, memory_forma
         out._value = full_array(value, fill=fill, dtype=kind.np)
     if memory_format is not None and memory_format is not preserve_format:
         out._value = in_format(out._value, memory_format)
-    return out
+    return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
 
 
 @method

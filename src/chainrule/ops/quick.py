@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..core.inference import ACTIVE, mark
 from ..core.modes import MODES
 from ..core.node import LEAF, next_order
 from ..core.nodes import UnaryNode
@@ -28,7 +29,7 @@ def recorder(op: Op) -> Callable[..., Tensor]:
         out = new(Tensor)
         out._value = result
         if not MODES.grad:
-            return out
+            return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
         edges = []
         tracked = False
         for a in args:

@@ -9,6 +9,7 @@ import numpy as np
 from ..core import device as _device
 from ..core.batching import batch_size, bring
 from ..core.dtype import FLOAT, INT
+from ..core.inference import INFERENCE, refuse_write
 from ..core.inplace import check_writable, overwrite, store
 from ..core.meta import Meta
 from ..core.modes import MODES
@@ -75,7 +76,7 @@ def detach(self: Tensor) -> Tensor:
     """
     if isinstance(self._value, Value):
         return detach_op(self)  # type: ignore[no-any-return]
-    return _shared(self, self._flags & UNTRACKED)
+    return _shared(self, self._flags & (UNTRACKED | INFERENCE))
 
 
 def _get_data(self: Tensor) -> Tensor:
@@ -130,6 +131,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 def _fill(self: Tensor, source: Tensor, node: str) -> Tensor:
     value = self._value
     if isinstance(value, np.ndarray) and 0 in value.strides and self._gn is None and source._gn is None:
+        refuse_write(self)
         # One value for all: writing each place in memory once is as good as writing it for every element.
         places = value[tuple([slice(0, 1) if s == 0 else slice(None) for s in value.strides])]
         places.flags.writeable = True
