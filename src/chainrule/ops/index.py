@@ -231,3 +231,16 @@ index_clear = Op(
     args="x index",
     vjp=[lambda g, rest, dims: index_clear(g, *rest, dims=dims)], batch=_batch_clear,
 )  # fmt: skip
+
+
+def lined(x: Any, index: Any, dim: int) -> Any:
+    """vmap: ``index[b]`` along ``dim`` of every ``x[b]``; both carry the batch in front."""
+    size = x.shape[0]
+    rows = wrap(np.arange(size).reshape((size,) + (1,) * (index.ndim - 1)))
+    r = index_op(x, rows, index, dims=(0, dim + 1), unique=False)
+    if dim == 0:
+        return r
+    count = index.ndim - 1
+    moved = tuple(range(1, 1 + count))
+    rest = [d for d in range(r.ndim) if d not in moved]
+    return permute(r, dims=(*rest[: 1 + dim], *moved, *rest[1 + dim :]))
