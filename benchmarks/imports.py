@@ -9,22 +9,31 @@ Beside it, the difference of whole processes without the tracing.  With ``--chec
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 
 TARGET = 0.060
+CACHE = tempfile.TemporaryDirectory()
 OPTIONAL = ("llvmlite", "scipy", "matplotlib", "mpi4py", "torch", "nbformat", "IPython", "sklearn", "tqdm")
 LINE = re.compile(r"import time:\s*(\d+) \|\s*(\d+) \| ( *)(\S+)")
 
 
+def python(*options: str) -> subprocess.CompletedProcess[str]:
+    """A fresh process that finds compiled bytecode, as an installed package has it, wherever this one keeps its own."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = CACHE.name
+    return subprocess.run([sys.executable, *options], capture_output=True, text=True, check=True, env=env)
+
+
 def traced(statement: str) -> list[tuple[float, float, int, str]]:
     """(own seconds, cumulative seconds, depth, module) of every import, in the order they ended."""
-    done = subprocess.run([sys.executable, "-X", "importtime", "-c", statement], capture_output=True, text=True, check=True)
-    found = [LINE.match(line) for line in done.stderr.splitlines()]
+    found = [LINE.match(line) for line in python("-X", "importtime", "-c", statement).stderr.splitlines()]
     return [(int(m[1]) / 1e6, int(m[2]) / 1e6, len(m[3]) // 2, m[4]) for m in found if m]
 
 
@@ -41,7 +50,7 @@ def over_numpy(lines: list[tuple[float, float, int, str]]) -> float:
 
 def wall(statement: str) -> float:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    python("-c", statement)
     return time.perf_counter() - start
 
 
