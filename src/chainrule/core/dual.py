@@ -64,9 +64,6 @@ class Dual(Value):
             return tuple([o if t is None else wrap(Dual(level, o, t)) for o, t in zip(out, pushed, strict=True)])
         return wrap(Dual(level, out, pushed))
 
-    def text(self, tensor: Tensor) -> str:
-        return f"{repr(self.primal)[:-1]}, tangent={self.tangent!r})"
-
     def concrete(self, what: str) -> Any:
         inner = self.primal._value
         return inner.concrete(what) if isinstance(inner, Value) else inner

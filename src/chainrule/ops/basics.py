@@ -220,25 +220,38 @@ for _name, _function in (
 
 def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
     value = self._value
-    kind = self.dtype
+    if isinstance(value, Value) and not isinstance(value, Meta):
+        from ..core.dual import Dual
+
+        if not isinstance(value, Dual):
+            return str(value.text(self))  # type: ignore[attr-defined]
+    shown, name, suffixes = _parts(self)
+    cls = type(self)
+    prefix = "tensor(" if cls is Tensor or cls.__module__.startswith("chainrule.") else f"{cls.__name__}("
+    meta = shown if isinstance(shown, Meta) else None
+    return tensor_repr(
+        None if meta else shown, dtype_name=name, suffixes=suffixes, prefix=prefix, is_meta=meta is not None,
+        size=meta.shape if meta else None,
+    )  # fmt: skip
+
+
+def _parts(self: Tensor) -> tuple[Any, str | None, list[str]]:
+    """What a repr shows: the value, the dtype's name if needed, and what follows."""
+    value = self._value
     suffixes = []
-    if isinstance(value, Value):
-        return _repr_of_value(self, value, kind)
+    if isinstance(value, Value) and not isinstance(value, Meta):
+        if not hasattr(value, "tangent"):
+            return value.concrete("repr"), None, []
+        shown, name, suffixes = _parts(value.primal)  # type: ignore[attr-defined]
+        return shown, name, [*suffixes, f"tangent={value.tangent}"]
     gn = self._gn
     if gn is LEAF:
         suffixes.append("requires_grad=True")
     elif gn is not None:
-        suffixes.append(f"grad_fn=<{type(self.grad_fn).__name__}>")
-    shown = str(kind) if shows_dtype(kind, defaults.floating, no_values=not value.size) else None
-    return tensor_repr(value, dtype_name=shown, suffixes=suffixes)
-
-
-def _repr_of_value(self: Tensor, value: Any, kind: dtype) -> str:
-    if isinstance(value, Meta):
-        suffixes = ["requires_grad=True"] if self._gn is LEAF else [f"grad_fn=<{type(self.grad_fn).__name__}>"] if self._gn is not None else []
-        shown = str(kind) if shows_dtype(kind, defaults.floating, no_values=True) else None
-        return tensor_repr(None, dtype_name=shown, suffixes=suffixes, is_meta=True, size=value.shape)
-    return value.text(self)  # type: ignore[no-any-return]
+        suffixes.append(f"grad_fn=<{self.grad_fn.name()}>")
+    kind = self.dtype
+    named = shows_dtype(kind, defaults.floating, no_values=not value.size)
+    return value, str(kind) if named else None, suffixes
 
 
 Tensor.__repr__ = _repr  # type: ignore[method-assign]
