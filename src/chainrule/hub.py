@@ -1,17 +1,14 @@
-"""``torch.hub``: models from a repository's ``hubconf.py``, and checkpoints from the web."""
+"""``torch.hub``: models from a repository's ``hubconf.py``, and files from the web."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from types import ModuleType
 from typing import Any
 
-__all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
+__all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "set_dir"]
 
-# A checkpoint's file name may end in the start of its SHA-256: name-0123abcd.pth
-_HASH_IN_NAME = re.compile(r"-([a-f0-9]*)\.")
 _CHUNK = 1 << 17
 
 _dir: str | None = None
@@ -80,35 +77,6 @@ def _bar(total: int | None, wanted: bool) -> Any:
             return _NoBar()
         return tqdm(total=total, unit="B", unit_scale=True, unit_divisor=1024)
     return _NoBar()
-
-
-def load_state_dict_from_url(
-    url: str,
-    model_dir: str | None = None,
-    map_location: Any = None,
-    progress: bool = True,
-    check_hash: bool = False,
-    file_name: str | None = None,
-    weights_only: bool = False,
-) -> dict[str, Any]:
-    """``torch.load`` of a file that is downloaded the first time, into ``checkpoints`` of `get_dir` or `model_dir`.
-
-    With `check_hash` the file's name carries the beginning of its SHA-256: ``name-<hash>.pth``.
-    """
-    from urllib.parse import urlparse
-
-    import chainrule
-
-    model_dir = model_dir or os.path.join(get_dir(), "checkpoints")
-    os.makedirs(model_dir, exist_ok=True)
-    name = file_name or os.path.basename(urlparse(url).path)
-    path = os.path.join(model_dir, name)
-    if not os.path.exists(path):
-        sys.stdout.write(f'Downloading: "{url}" to {path}\n')
-        found = _HASH_IN_NAME.search(name) if check_hash else None
-        download_url_to_file(url, path, found[1] if found else None, progress)
-    state: dict[str, Any] = chainrule.load(path, map_location=map_location, weights_only=weights_only)
-    return state
 
 
 # ---- repositories -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.core.device import device as Device
-from chainrule.core.dtype import bfloat16, float16
+from chainrule.core.dtype import bfloat16, float16, float64
+from chainrule.core.tensor import Tensor
 
 __all__ = ["autocast", "autocast_decorator", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
@@ -180,10 +181,8 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., Any]) ->
 
 def _cast(value: Any, device_type: str, dtype: Any) -> Any:
     """`value` with the floating-point tensors of that kind of device inside it in `dtype`."""
-    import chainrule
-
-    if isinstance(value, chainrule.Tensor):
-        eligible = value.is_floating_point() and value.device.type == device_type and value.dtype != chainrule.float64
+    if isinstance(value, Tensor):
+        eligible = value.is_floating_point() and value.device.type == device_type and value.dtype != float64
         return value.to(dtype) if eligible else value
     if isinstance(value, dict):
         return {_cast(k, device_type, dtype): _cast(v, device_type, dtype) for k, v in value.items()}

@@ -6,6 +6,12 @@ import enum
 import warnings
 from typing import Any
 
+from chainrule.core.dtype import float16, float32
+from chainrule.core.grad_mode import no_grad
+from chainrule.core.tensor import Tensor
+from chainrule.ops.compare import isfinite
+from chainrule.ops.factories import full
+
 __all__ = ["GradScaler", "OptState"]
 
 
@@ -77,11 +83,9 @@ class GradScaler:
         """`outputs`, a tensor or an iterable of tensors, times the factor."""
         if not self._enabled:
             return outputs
-        import chainrule
-
         if self._scale is None:
-            self._scale = chainrule.full((), self._init_scale, dtype=chainrule.float32)
-        if isinstance(outputs, chainrule.Tensor):
+            self._scale = full((), self._init_scale, dtype=float32)
+        if isinstance(outputs, Tensor):
             return outputs * self._scale
         if isinstance(outputs, (list, tuple)):
             return type(outputs)([self.scale(x) for x in outputs])
@@ -105,18 +109,16 @@ class GradScaler:
     @staticmethod
     def _divide(optimizer: Any, inverse: float) -> bool | None:
         """Multiply the gradients; whether one is infinite or NaN, None where there is no gradient."""
-        import chainrule
-
         found: bool | None = None
-        with chainrule.no_grad():
+        with no_grad():
             for group in optimizer.param_groups:
                 for p in group["params"]:
                     if p.grad is None:
                         continue
-                    if p.grad.dtype == chainrule.float16:
+                    if p.grad.dtype == float16:
                         raise ValueError("Attempting to unscale FP16 gradients.")
                     p.grad.mul_(inverse)
-                    found = bool(found) or not bool(chainrule.isfinite(p.grad).all())
+                    found = bool(found) or not bool(isfinite(p.grad).all())
         return found
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -164,15 +166,13 @@ class GradScaler:
             self._growth_tracker = 0
 
     def _set_scale(self, new_scale: Any) -> None:
-        import chainrule
-
         if isinstance(new_scale, float):
             self._scale.fill_(new_scale)
             return
         reason = (
             "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with requires_grad=False."
         )
-        if not isinstance(new_scale, chainrule.Tensor) or new_scale.numel() != 1 or new_scale.requires_grad:
+        if not isinstance(new_scale, Tensor) or new_scale.numel() != 1 or new_scale.requires_grad:
             raise AssertionError(reason)
         self._scale.copy_(new_scale.reshape(()))
 

@@ -192,19 +192,28 @@ def _prepare_file(path: str, args: list[str]) -> Program:
     sys.argv = [path, *args]
     if path == "-":
         _prepend_path("")
-        return Program(sys.stdin.buffer.read(), "<stdin>", _new_main())
+        return Program(sys.stdin.buffer.read(), "<stdin>", _file_main("<stdin>"))
     if os.path.isdir(path) or _is_zip(path):
         place = os.path.abspath(path)
         sys.path.insert(0, place)
         return _from_spec(PathFinder.find_spec("__main__", [place]), f"can't find '__main__' module in {path!r}")
-    filename = os.path.abspath(path)
+    filename = _absolute(path)
     try:
         with open(filename, "rb") as f:
             text = f.read()
     except OSError as e:
         raise UsageError(f"can't open file {filename!r}: [Errno {e.errno}] {e.strerror}") from None
     _prepend_path(os.path.dirname(os.path.realpath(path)))
-    return Program(text, filename, _new_main(__file__=filename, __cached__=None, __loader__=SourceFileLoader("__main__", filename)))
+    return Program(text, filename, _file_main(filename))
+
+
+def _file_main(filename: str) -> ModuleType:
+    return _new_main(__file__=filename, __cached__=None, __loader__=SourceFileLoader("__main__", filename))
+
+
+def _absolute(path: str) -> str:
+    """The path from the root as Python makes it: not normalised but on Windows."""
+    return os.path.abspath(path) if os.name == "nt" else os.path.join(os.getcwd(), path.removeprefix("./"))
 
 
 def _is_zip(path: str) -> bool:

@@ -19,6 +19,8 @@ __all__ = [
     "Stream",
     "StreamContext",
     "can_device_access_peer",
+    "clock_rate",
+    "cudart",
     "current_blas_handle",
     "current_device",
     "current_stream",
@@ -26,6 +28,7 @@ __all__ = [
     "default_stream",
     "device",
     "device_count",
+    "device_memory_used",
     "device_of",
     "empty_cache",
     "get_arch_list",
@@ -33,8 +36,11 @@ __all__ = [
     "get_device_name",
     "get_device_properties",
     "get_gencode_flags",
+    "get_per_process_memory_fraction",
     "get_rng_state",
     "get_rng_state_all",
+    "get_sync_debug_mode",
+    "graph_pool_handle",
     "has_half",
     "has_magma",
     "init",
@@ -42,6 +48,7 @@ __all__ = [
     "ipc_collect",
     "is_available",
     "is_bf16_supported",
+    "is_current_stream_capturing",
     "is_initialized",
     "is_tf32_supported",
     "manual_seed",
@@ -56,6 +63,8 @@ __all__ = [
     "memory_snapshot",
     "memory_stats",
     "memory_summary",
+    "memory_usage",
+    "power_draw",
     "reset_accumulated_memory_stats",
     "reset_max_memory_allocated",
     "reset_max_memory_cached",
@@ -67,8 +76,11 @@ __all__ = [
     "set_rng_state",
     "set_rng_state_all",
     "set_stream",
+    "set_sync_debug_mode",
     "stream",
     "synchronize",
+    "temperature",
+    "utilization",
 ]
 
 has_half = True
@@ -159,6 +171,49 @@ def synchronize(device: Any = None) -> None:
 
 def ipc_collect() -> None:
     _lazy_init()
+
+
+def cudart() -> Any:
+    _lazy_init()
+
+
+def get_sync_debug_mode() -> int:
+    _lazy_init()
+
+
+def set_sync_debug_mode(debug_mode: int | str) -> None:
+    _lazy_init()
+
+
+# ---- what the driver measures ------------------------------------------------------------------------------------------
+
+
+def _driver() -> NoReturn:
+    raise ModuleNotFoundError("nvidia-ml-py does not seem to be installed or it can't be imported.")
+
+
+def utilization(device: Any = None) -> int:
+    _driver()
+
+
+def memory_usage(device: Any = None) -> int:
+    _driver()
+
+
+def device_memory_used(device: Any = None) -> int:
+    _driver()
+
+
+def temperature(device: Any = None) -> int:
+    _driver()
+
+
+def power_draw(device: Any = None) -> int:
+    _driver()
+
+
+def clock_rate(device: Any = None) -> int:
+    _driver()
 
 
 class device:
@@ -258,6 +313,10 @@ def reset_max_memory_cached(device: Any = None) -> None:
     _reset_renamed("reset_max_memory_cached")
 
 
+def get_per_process_memory_fraction(device: Any = None) -> float:
+    _lazy_init()
+
+
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
     _lazy_init()
 
@@ -328,6 +387,14 @@ class CUDAGraph:
 
     def __init__(self, keep_graph: bool = False) -> None:
         raise RuntimeError("Tried to instantiate dummy base class CUDAGraph")
+
+
+def is_current_stream_capturing() -> bool:
+    raise RuntimeError("Tried to instantiate dummy base class _cuda_isCurrentStreamCapturing")
+
+
+def graph_pool_handle() -> Any:
+    raise RuntimeError("Tried to instantiate dummy base class _graph_pool_handle")
 
 
 class StreamContext:

@@ -27,10 +27,8 @@ __all__ = [
     "is_scripting",
     "is_tracing",
     "isinstance",
-    "load",
     "onednn_fusion_enabled",
     "optimize_for_inference",
-    "save",
     "script",
     "script_if_tracing",
     "script_method",
@@ -184,7 +182,7 @@ def enable_onednn_fusion(enabled: bool) -> None:
     _onednn_fusion = enabled
 
 
-# ---- tasks and files ----------------------------------------------------------------------------------------------------
+# ---- tasks -------------------------------------------------------------------------------------------------------------
 
 
 def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
@@ -202,27 +200,6 @@ def wait(future: Future[Any]) -> Any:
     """The result of a task."""
     _deprecated("wait", "use `torch.compile` instead")
     return future.result()
-
-
-def save(m: Any, f: Any, _extra_files: dict[str, Any] | None = None) -> None:
-    """Write a module to a file, as ``torch.save`` does."""
-    _deprecated("save", "switch to `torch.export`")
-    import chainrule
-
-    chainrule.save({"module": m, "extra_files": dict(_extra_files or {})}, f)
-
-
-def load(f: Any, map_location: Any = None, _extra_files: dict[str, Any] | None = None, _restore_shapes: bool = False) -> Any:
-    """A module that `save` wrote; its class must be importable.  Files of PyTorch's own scripts cannot be read."""
-    _deprecated("load", "switch to `torch.export`")
-    import chainrule
-
-    content = chainrule.load(f, map_location=map_location, weights_only=False)
-    if type(content) is not dict or content.keys() != {"module", "extra_files"}:
-        raise RuntimeError("this file holds no module written by chainrule's torch.jit.save")
-    if _extra_files is not None:
-        _extra_files.update({k: v for k, v in content["extra_files"].items() if k in _extra_files})
-    return content["module"]
 
 
 def __getattr__(name: str) -> Any:
