@@ -14,8 +14,7 @@ from ..core.tensor import Tensor, wrap
 from . import declare
 from .along import put_along, take_along
 from .compare import maximum, minimum, where
-from .quick import recorder
-from .reducing import check_out, checked, kind_of, many_dims, numpy_names, one_dim
+from .reducing import check_out, checked, kind_of, many_dims, numpy_names, one_dim, prompt
 from .structure import cast, kept, sum_dims, view
 
 # -- values, ties share the gradient -------------------------------------------------------------------------------------
@@ -80,7 +79,7 @@ def _whole(name: str, over: Op, pick: str, node: str) -> Op:
 
 max_all = _whole("max_all", amax_op, "argmax", "MaxBackward1")
 min_all = _whole("min_all", amin_op, "argmin", "MinBackward1")
-_finish = {max_all: recorder(max_all), min_all: recorder(min_all)}
+_prompt = {op: prompt(op) for op in (max_all, min_all, amax_op, amin_op)}
 
 
 def _aminmax_rule(g: Any, x: Any, out0: Any, out1: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -118,6 +117,10 @@ def picked(x: Any, index: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
     if x.ndim == 1:
         values, index = x[index], index
         return (np.reshape(values, (1,)), np.reshape(index, (1,))) if keepdim else (values, index)
+    if x.ndim == 2 and x.flags.c_contiguous and not keepdim:
+        rows, columns = x.shape
+        flat = index + np.arange(0, rows * columns, columns) if dim else index * columns + np.arange(columns)
+        return x.ravel()[flat], index
     kept_index = np.expand_dims(index, dim)
     values = take_along.impl(x, kept_index, dim=dim)
     return (values, kept_index) if keepdim else (values.reshape(index.shape), index)
@@ -141,12 +144,13 @@ min_dim = selecting("min", lambda x, dim: x.argmin(dim), "MinBackward0")
 
 def select(op: Op, made: Any, input: Any, dim: int, keepdim: bool, **kw: Any) -> Any:
     """``op`` as the named tuple ``made``; a 0-d tensor is its own result at index 0.  IndexError for an empty dimension."""
-    ndim = input.ndim
+    shape = input._value.shape
+    ndim = len(shape)
     dim = one_dim(dim, ndim)
     if ndim == 0:
         values, indices = op(view(input, shape=(1,)), dim=0, keepdim=False, **kw)
         return made((values, indices))
-    if input.shape[dim] == 0:
+    if shape[dim] == 0:
         raise IndexError(f"{made.__name__}(): Expected reduction dim {dim} to have non-zero size.")
     return made(op(input, dim=dim, keepdim=keepdim, **kw))
 
@@ -156,7 +160,7 @@ def select(op: Op, made: Any, input: Any, dim: int, keepdim: bool, **kw: Any) ->
 
 def _whole_of(name: str, op: Op, input: Any, v: Any) -> Any:
     if v.dtype in FLOATS and v.size:
-        return _finish[op](op.impl(v), (v,), (input,))
+        return _prompt[op](input)
     kind = kind_of(input)
     if kind.is_complex:
         raise NotImplementedError(f"\"{name}_all\" not implemented for '{kind.scalar_name}'")
@@ -215,7 +219,8 @@ def _overload(name: str, op: Op, public: Any, of_two: Any, input: Any, dim: Any,
         return of_two(input, dim if other is None else other, out=out)
     if out is not None:
         return write_out(out, public(input) if dim is None else public(input, dim, keepdim))
-    _check_real(name, input)
+    if input._value.dtype not in FLOATS:
+        _check_real(name, input)
     return select(op, getattr(return_types, name), input, dim, keepdim)
 
 
@@ -228,11 +233,12 @@ def _over(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
                 f" {out.dtype.scalar_name} for out's dtype."
             )
         return write_out(out, _over(op, input, dim, keepdim, None))
-    _check_real("max_values_cpu" if op is amax_op else "min_values_cpu", input)
+    if v.dtype not in FLOATS:
+        _check_real("max_values_cpu" if op is amax_op else "min_values_cpu", input)
     dims = many_dims(dim, v.ndim)
     if 0 in v.shape:
         check_not_empty(op.name, v.shape, dims, dim is None or (not isinstance(dim, int) and len(dim) == 0))
-    return op(input, dim=dims, keepdim=keepdim)
+    return _prompt[op](input, dim=dims, keepdim=keepdim)
 
 
 def check_not_empty(name: str, shape: Any, dims: tuple[int, ...], all_dims: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.apply import FLOATS
 from ..core.dtype import as_dtype
 from ..core.op import Op
 from ..core.outputs import write_out
@@ -17,7 +18,7 @@ from .complex_parts import abs as absolute
 from .complex_parts import sgn
 from .extremum import amax, amin
 from .reduce import sum as sum_of
-from .reducing import checked, kind_of, many_dims, numpy_names, one_dim, to_kind
+from .reducing import checked, kind_of, many_dims, numpy_names, one_dim, prompt, to_kind
 from .singular import svdvals
 from .structure import cast, kept, sum_dims, view
 from .summation import add_over
@@ -76,6 +77,7 @@ def _norm_batch(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
 
 
 norm_op = Op("linalg_vector_norm", _norm, kind="general", vjp=[_norm_rule], batch=_norm_batch)
+_norm_of = prompt(norm_op)
 
 # -- vectors -------------------------------------------------------------------------------------------------------------
 
@@ -102,7 +104,7 @@ def _check_norm_dtype(function: str, x: Tensor, dtype: Any) -> Any:
 
 def _check_not_empty(x: Tensor, ord: float, dims: tuple[int, ...], given: Any) -> None:
     """Infinite and negative norms of nothing have no value."""
-    if 0 not in x.shape or not (ord == INF or ord < 0):
+    if ord != INF and ord >= 0:
         return
     name = f"{ord:g}"
     if given is None or (not isinstance(given, int) and len(given) == 0):
@@ -126,14 +128,16 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     >>> torch.linalg.vector_norm(torch.tensor([3.0, 4.0]))
     tensor(5.)
     """
-    checked("linalg_vector_norm", x)
+    v = checked("linalg_vector_norm", x)
     if out is not None:
         return write_out(out, vector_norm(x, ord, dim, keepdim, dtype=dtype))
     ord = float(ord)
-    x = _check_norm_dtype("linalg.vector_norm", x, dtype)
-    dims = many_dims(dim, x.ndim)
-    _check_not_empty(x, ord, dims, dim)
-    return norm_op(x, ord=ord, dim=dims, keepdim=keepdim)
+    if dtype is not None or v.dtype not in FLOATS:
+        x = _check_norm_dtype("linalg.vector_norm", x, dtype)
+    dims = many_dims(dim, v.ndim)
+    if 0 in v.shape:
+        _check_not_empty(x, ord, dims, dim)
+    return _norm_of(x, ord=ord, dim=dims, keepdim=keepdim)
 
 
 # -- matrices ------------------------------------------------------------------------------------------------------------

@@ -246,7 +246,8 @@ def _check_sequence(sequence: Tensor, input: Any, values: Tensor) -> None:
     if sequence.ndim > 1 and tuple(sequence.shape[:-1]) != tuple(values.shape[:-1]):
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and"
-            f" input value tensor must match, but we got boundaries tensor {list(sequence.shape)} and input value tensor {list(values.shape)}"
+            f" input value tensor must match, but we got boundaries tensor {list(sequence.shape)} and input value tensor"
+            f" {list(values.shape)}"
         )
 
 

@@ -8,15 +8,13 @@ import numpy as np
 
 from ..core.apply import FLOATS
 from ..core.dtype import as_dtype
-from ..core.floating_flags import IGNORE, enter, leave
 from ..core.op import Op
 from ..core.outputs import write_out
 from . import declare
 from .products import conj
-from .quick import recorder
-from .reducing import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, to_kind
+from .reducing import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, prompt, to_kind
 from .structure import expand_to, kept, sum_dims, sum_to, view
-from .summation import total
+from .summation import add_over, total
 
 
 def _spread(g: Any, x_shape: Any) -> Any:
@@ -29,18 +27,18 @@ def _all_dims(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
     return sum_dims(x, dim=tuple(range(1, x.ndim)), keepdim=False)
 
 
-def _mean_all(x: Any) -> Any:
+def _mean_of_all(x: Any) -> Any:
     n = x.size
     if x.dtype in FLOATS:
-        return total(x) / x.dtype.type(n)
+        return total(x) / n
     return _mean(x, dim=tuple(range(x.ndim)), keepdim=False)
 
 
 def _mean(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     n = count(x.shape, dim)
     if x.dtype.kind in "fc" and x.dtype.itemsize > 2:
-        return sum_dims.impl(x, dim=dim, keepdim=keepdim) / x.dtype.type(n)
-    return np.asarray(sum_dims.impl(x.astype(np.float32), dim=dim, keepdim=keepdim) / np.float32(n)).astype(x.dtype)
+        return add_over(x, dim=dim, keepdim=keepdim) / n
+    return np.asarray(add_over(x.astype(np.float32), dim=dim, keepdim=keepdim) / n).astype(x.dtype)
 
 
 def _divide(g: Any, n: int) -> Any:
@@ -60,15 +58,16 @@ def _numel(shape: Any) -> int:
 
 sum_all = Op("sum_all", total, kind="linear", vjp=[_spread], batch=_all_dims, node="SumBackward0")
 mean_all = Op(
-    "mean_all", _mean_all, kind="linear", vjp=[lambda g, x_shape: _spread(_divide(g, _numel(x_shape)), x_shape)],
+    "mean_all", _mean_of_all, kind="linear", vjp=[lambda g, x_shape: _spread(_divide(g, _numel(x_shape)), x_shape)],
     batch=lambda op, args, mask, kw: mean_dims(args[0], dim=tuple(range(1, args[0].ndim)), keepdim=False), node="MeanBackward0",
 )  # fmt: skip
 mean_dims = Op(
     "mean", _mean, kind="linear", vjp=[_spread_mean], batch=sum_dims.batch_rule, node="MeanBackward1",
 )  # fmt: skip
-_finish_sum = recorder(sum_all)
-_finish_sum_dims = recorder(sum_dims)
-_finish_mean = recorder(mean_all)
+_sum_all = prompt(sum_all)
+_sum_dims = prompt(sum_dims)
+_mean_all = prompt(mean_all)
+_mean_dims = prompt(mean_dims)
 
 
 @declare.method
@@ -86,32 +85,22 @@ def sum(
     v = checked("sum", input)
     if axis is not None:
         dim = axis
+    if keepdims:
+        keepdim = True
     if v.dtype in FLOATS and dtype is None and out is None:
         if dim is None and not keepdim:
-            token = enter(IGNORE)
-            try:
-                r = total(v)
-            finally:
-                leave(token)
-            return _finish_sum(r, (v,), (input,))
-        dims = many_dims(dim, v.ndim)
-        kw = {"dim": dims, "keepdim": keepdim or keepdims}
-        token = enter(IGNORE)
-        try:
-            r = sum_dims.impl(v, **kw)
-        finally:
-            leave(token)
-        return _finish_sum_dims(r, (v,), (input,), kw)
+            return _sum_all(input)
+        return _sum_dims(input, dim=many_dims(dim, v.ndim), keepdim=keepdim)
     if out is not None:
-        return write_out(out, sum(input, dim, keepdim or keepdims, dtype=dtype or out.dtype))
+        return write_out(out, sum(input, dim, keepdim, dtype=dtype or out.dtype))
     if dtype is not None:
         dtype = as_dtype(dtype, "sum", "dtype")
     x = integers_to_int64(input, dtype)
     if x.dtype.category == 0:
-        return any(x, dim, keepdim or keepdims)  # dtype=bool: a sum of truth values is whether one is true
+        return any(x, dim, keepdim)  # dtype=bool: a sum of truth values is whether one is true
     if dim is None and not keepdim:
         return sum_all(x)
-    return sum_dims(x, dim=many_dims(dim, x.ndim), keepdim=keepdim or keepdims)
+    return sum_dims(x, dim=many_dims(dim, x.ndim), keepdim=keepdim)
 
 
 def _mean_kind(input: Any, dtype: Any) -> Any:
@@ -142,26 +131,25 @@ def mean(
     v = checked("mean", input)
     if axis is not None:
         dim = axis
-    if dim is None and not keepdim and v.dtype in FLOATS and dtype is None and out is None:
-        token = enter(IGNORE)
-        try:
-            r = total(v) / v.dtype.type(v.size)
-        finally:
-            leave(token)
-        return _finish_mean(r, (v,), (input,))
+    if keepdims:
+        keepdim = True
+    if v.dtype in FLOATS and dtype is None and out is None:
+        if dim is None and not keepdim:
+            return _mean_all(input)
+        return _mean_dims(input, dim=many_dims(dim, v.ndim), keepdim=keepdim)
     if out is not None:
-        return write_out(out, mean(input, dim, keepdim or keepdims, dtype=dtype))
+        return write_out(out, mean(input, dim, keepdim, dtype=dtype))
     x = to_kind(input, _mean_kind(input, dtype))
     if dim is None and not keepdim:
         return mean_all(x)
-    return mean_dims(x, dim=many_dims(dim, x.ndim), keepdim=keepdim or keepdims)
+    return mean_dims(x, dim=many_dims(dim, x.ndim), keepdim=keepdim)
 
 
 # -- without NaN ---------------------------------------------------------------------------------------------------------
 
 
 def _nansum(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
-    return sum_dims.impl(np.where(x != x, x.dtype.type(0), x), dim=dim, keepdim=keepdim)
+    return add_over(np.where(x != x, x.dtype.type(0), x), dim=dim, keepdim=keepdim)
 
 
 nansum_dims = Op(
@@ -257,6 +245,9 @@ prod_all = Op(
 )  # fmt: skip
 
 
+_prod_all = prompt(prod_all)
+
+
 @declare.method
 @numpy_names
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
@@ -271,7 +262,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
         return write_out(out, prod(input, dim, keepdim, dtype=dtype))
     x = integers_to_int64(input, dtype)
     if dim is None:
-        return prod_all(x)
+        return _prod_all(x)
     if x.ndim == 0:
         one_dim(dim, 0)
         return prod_all(x)
@@ -293,6 +284,10 @@ all_dims = Op("all", _truth(np.logical_and.reduce), kind="general", batch=sum_di
 any_dims = Op("any", _truth(np.logical_or.reduce), kind="general", batch=sum_dims.batch_rule)
 
 
+_all_of = prompt(all_dims)
+_any_of = prompt(any_dims)
+
+
 def _truth_dims(dim: Any, ndim: int) -> tuple[int, ...]:
     if dim is not None and not isinstance(dim, int) and len(dim) == 0:
         return ()  # all() and any() take an empty tuple at its word: nothing is reduced
@@ -311,7 +306,7 @@ def all(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) 
     v = checked("all", input)
     if out is not None:
         return write_out(out, all(input, dim, keepdim))
-    return all_dims(input, dim=_truth_dims(dim, v.ndim), keepdim=keepdim)
+    return _all_of(input, dim=_truth_dims(dim, v.ndim), keepdim=keepdim)
 
 
 @declare.method
@@ -326,7 +321,7 @@ def any(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) 
     v = checked("any", input)
     if out is not None:
         return write_out(out, any(input, dim, keepdim))
-    return any_dims(input, dim=_truth_dims(dim, v.ndim), keepdim=keepdim)
+    return _any_of(input, dim=_truth_dims(dim, v.ndim), keepdim=keepdim)
 
 
 count_dims = Op(

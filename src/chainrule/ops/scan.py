@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
+from ..core.apply import FLOATS
 from ..core.batching import batch_size, bring
 from ..core.op import Op
 from ..core.outputs import write_out
@@ -21,7 +22,7 @@ from .along import put_along, take_along
 from .compare import where
 from .exponential import exp
 from .products import conj
-from .reducing import along, checked, integers_to_int64, kind_of, numpy_names, one_dim
+from .reducing import along, checked, integers_to_int64, kind_of, numpy_names, one_dim, prompt
 
 
 def _up(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
@@ -129,6 +130,9 @@ cumsum_op = Op(
 )  # fmt: skip
 
 
+_cumsum_of = prompt(cumsum_op)
+
+
 @declare.method(inplace=True)
 @numpy_names
 def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
@@ -141,6 +145,8 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     v = checked("cumsum", input)
     if out is not None:
         return write_out(out, cumsum(input, dim, dtype=dtype))
+    if dtype is None and v.dtype in FLOATS and v.ndim:
+        return _cumsum_of(input, dim=one_dim(dim, v.ndim), reverse=False)
     return along(cumsum_op, integers_to_int64(input, dtype), one_dim(dim, v.ndim), reverse=False)
 
 

@@ -8,17 +8,15 @@ import numpy as np
 
 from ..core.apply import FLOATS
 from ..core.dtype import as_dtype, get_default_dtype
-from ..core.floating_flags import IGNORE, enter, leave
 from ..core.op import Op
 from ..core.outputs import write_out
 from . import declare
 from .compare import where
 from .exponential import exp
 from .products import conj
-from .quick import recorder
-from .reducing import along, checked, kind_of, many_dims, numpy_names, to_kind
+from .reducing import along, checked, kind_of, many_dims, numpy_names, prompt, to_kind
 from .structure import kept, sum_dims, view
-from .summation import add_over, ones
+from .summation import add_over, ones, total
 
 _NARROW = 32
 
@@ -93,22 +91,15 @@ softmax_op = Op(
     jvp=lambda tangents, out, args, kw: _softmax_rule(tangents[0], out, kw["dim"]),
 )  # fmt: skip
 log_softmax_op = Op("log_softmax", _in_float32(_log_softmax), kind="general", vjp=[_log_softmax_rule], jvp=_log_softmax_jvp, batch=_up)
-_finish_softmax = recorder(softmax_op)
-_finish_log_softmax = recorder(log_softmax_op)
+_prompt = {op: prompt(op) for op in (softmax_op, log_softmax_op)}
 
 
-def _normalised(op: Op, finish: Any, impl: Any, input: Any, dim: Any, dtype: Any, out: Any) -> Any:
+def _normalised(op: Op, input: Any, dim: Any, dtype: Any, out: Any) -> Any:
     v = checked(op.name, input)
     if v.dtype in FLOATS and dtype is None and out is None and -v.ndim <= dim < v.ndim:
-        kw = {"dim": dim if dim >= 0 else dim + v.ndim}
-        token = enter(IGNORE)
-        try:
-            r = impl(v, **kw)
-        finally:
-            leave(token)
-        return finish(r, (v,), (input,), kw)
+        return _prompt[op](input, dim=dim if dim >= 0 else dim + v.ndim)
     if out is not None:
-        return write_out(out, _normalised(op, finish, impl, input, dim, dtype, None))
+        return write_out(out, _normalised(op, input, dim, dtype, None))
     kind = kind_of(input) if dtype is None else as_dtype(dtype, op.name)
     if kind.category != 2:
         raise NotImplementedError(f'"{op.name}_kernel_impl" not implemented for \'{kind.scalar_name}\'')
@@ -126,7 +117,7 @@ def softmax(input: Any, dim: Any = None, dtype: Any = None, *, axis: Any = None,
     >>> torch.softmax(torch.tensor([1.0, 1.0, 1.0, 1.0]), 0)
     tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
-    return _normalised(softmax_op, _finish_softmax, _softmax, input, _one(dim, axis, "softmax"), dtype, out)
+    return _normalised(softmax_op, input, _one(dim, axis, "softmax"), dtype, out)
 
 
 @declare.method
@@ -137,7 +128,7 @@ def log_softmax(input: Any, dim: Any = None, dtype: Any = None, *, axis: Any = N
     >>> torch.log_softmax(torch.tensor([0.0, 1000.0]), 0)
     tensor([-1000.,     0.])
     """
-    return _normalised(log_softmax_op, _finish_log_softmax, _log_softmax, input, _one(dim, axis, "log_softmax"), dtype, out)
+    return _normalised(log_softmax_op, input, _one(dim, axis, "log_softmax"), dtype, out)
 
 
 def _one(dim: Any, axis: Any, name: str) -> Any:
@@ -160,8 +151,11 @@ def _logsumexp(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     if not x.size:
         return np.log(add_over(x, dim=dim, keepdim=keepdim))
     m = largest(x.real if x.dtype.kind == "c" else x, dim)
-    m = np.where(np.isfinite(m), m, m.dtype.type(0))
     r = np.log(add_over(np.exp(x - m), dim=dim, keepdim=True)) + m
+    check = total(r)
+    if check != check:  # an infinite maximum is nothing to subtract
+        m = np.where(np.isfinite(m), m, m.dtype.type(0))
+        r = np.log(add_over(np.exp(x - m), dim=dim, keepdim=True)) + m
     return r if keepdim else r.reshape([n for i, n in enumerate(x.shape) if i not in dim])[()]
 
 
@@ -185,6 +179,9 @@ logsumexp_op = Op(
 )  # fmt: skip
 
 
+_logsumexp_of = prompt(logsumexp_op)
+
+
 @declare.method
 @numpy_names
 def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -> Any:
@@ -199,8 +196,8 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -
     v = checked("logsumexp", input)
     if out is not None:
         return write_out(out, logsumexp(input, dim, keepdim))
-    x = to_kind(input, get_default_dtype() if kind_of(input).category < 2 else None)
-    return logsumexp_op(x, dim=many_dims(dim, v.ndim), keepdim=keepdim)
+    x = input if v.dtype in FLOATS or kind_of(input).category >= 2 else to_kind(input, get_default_dtype())
+    return _logsumexp_of(x, dim=many_dims(dim, v.ndim), keepdim=keepdim)
 
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.apply import FLOATS
 from ..core.dtype import get_default_dtype
 from ..core.op import Op
 from ..core.outputs import write_out
@@ -15,19 +16,25 @@ from ..core.value import Value
 from . import declare
 from .compare import where
 from .products import conj
-from .reducing import checked, count, kind_of, many_dims, numpy_names, to_kind
+from .reducing import checked, count, kind_of, many_dims, numpy_names, prompt, to_kind
 from .structure import kept, sum_dims, view
-from .summation import add_over
+from .summation import add_over, total
 
 # -- variance ------------------------------------------------------------------------------------------------------------
 
 
 def _moments(x: Any, dim: tuple[int, ...], correction: float) -> tuple[Any, Any]:
-    """Variance and mean, kept as dimensions of length 1; the two-pass formula with its rounding error taken out.
+    """Variance and mean, kept as dimensions of length 1 (or scalars); the two-pass formula with its rounding error taken out.
 
     T. Chan, G. Golub, R. LeVeque, "Algorithms for computing the sample variance" (1983), equation 1.7.
     """
     n = count(x.shape, dim)
+    if len(dim) == x.ndim and x.dtype in FLOATS and n:
+        mean = total(x) / n
+        d = (x - mean).ravel()
+        rest = total(d)
+        squares = d.dot(d) - rest * rest / n
+        return (squares if squares > 0 or squares != squares else squares * 0) / max(0.0, n - correction), mean
     real = x.real.dtype.type
     mean = add_over(x, dim=dim, keepdim=True) / real(n)
     d = x - mean
@@ -42,9 +49,11 @@ def _moments(x: Any, dim: tuple[int, ...], correction: float) -> tuple[Any, Any]
 
 
 def _finish(r: Any, x: Any, dim: tuple[int, ...], keepdim: bool, kind: Any) -> Any:
-    if not keepdim:
+    if keepdim:
+        r = np.reshape(r, kept(x.shape, dim))
+    elif r.ndim:
         r = r.reshape([n for i, n in enumerate(x.shape) if i not in dim])
-    return r if r.dtype == kind else r.astype(kind)
+    return r if r.dtype == kind else np.asarray(r).astype(kind)
 
 
 def _wide(x: Any) -> Any:
@@ -52,7 +61,7 @@ def _wide(x: Any) -> Any:
 
 
 def _real_kind(kind: Any) -> Any:
-    return np.zeros(0, kind).real.dtype
+    return np.dtype(f"f{kind.itemsize // 2}") if kind.kind == "c" else kind
 
 
 def _var(x: Any, *, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
@@ -130,6 +139,7 @@ var_op = _op("var", _var, _var_rule)
 std_op = _op("std", _std, _std_rule)
 var_mean_op = _op("var_mean", _with_mean(False), _var_mean_rule, 2)
 std_mean_op = _op("std_mean", _with_mean(True), _std_mean_rule, 2)
+_RUN = {var_op: prompt(var_op), std_op: prompt(std_op), var_mean_op: var_mean_op, std_mean_op: std_mean_op}
 
 
 def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
@@ -137,8 +147,7 @@ def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correcti
     v = checked(op.name, input)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    kind = kind_of(input)
-    if kind.category < 2:
+    if v.dtype not in FLOATS and kind_of(input).category < 2:
         raise RuntimeError(f"{'std and var' if op.outputs == 1 else op.name} only support floating point and complex dtypes")
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
@@ -150,7 +159,7 @@ def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correcti
             UserWarning,
             stacklevel=4,
         )
-    return op(input, dim=dims, correction=float(correction), keepdim=keepdim)
+    return _RUN[op](input, dim=dims, correction=float(correction), keepdim=keepdim)
 
 
 @declare.method

@@ -12,21 +12,22 @@ from typing import Any
 
 import numpy as np
 
-_FLOATS = frozenset({np.dtype("f4"), np.dtype("f8")})
+_F4, _F8 = np.dtype("f4"), np.dtype("f8")
+_FLOATS = frozenset({_F4, _F8})
 _LONGEST = 4096  # what BLAS adds in one go along a row
 _BLOCK = 512  # and over rows, where it has one accumulator for each column
 _MANY = 1 << 16  # where blocks for BLAS overtake NumPy in adding up a whole array
-_ONES: dict[tuple[Any, int], Any] = {}
+_ONES: dict[Any, dict[int, Any]] = {_F4: {}, _F8: {}}
 
 
 def ones(kind: Any, n: int) -> Any:
     """A shared vector of ``n`` ones; not to be written."""
-    key = (kind, n)
-    found = _ONES.get(key)
+    table = _ONES[kind]
+    found = table.get(n)
     if found is None:
         found = np.ones(n, kind)
         if n <= _LONGEST:
-            _ONES[key] = found
+            table[n] = found
     return found
 
 
@@ -34,12 +35,14 @@ def total(x: Any) -> Any:
     """The sum of all elements, in the dtype of ``x`` (truth values: int64); half precision adds up in float32."""
     kind = x.dtype
     if kind in _FLOATS:
-        if x.ndim and x.flags.c_contiguous:
-            n = x.size
-            if n <= _LONGEST:
-                return x.ravel().dot(ones(kind, n))
-            if n >= _MANY:
-                return _rows(x.reshape(1, n))[0]
+        n = x.size
+        if n <= _LONGEST:
+            if type(x) is not np.ndarray:
+                return x
+            found = _ONES[kind].get(n)
+            return x.ravel().dot(ones(kind, n) if found is None else found)
+        if n >= _MANY and x.flags.c_contiguous:
+            return _rows(x.reshape(1, n))[0]
         return np.add.reduce(x, axis=None)
     return add_over(x, dim=tuple(range(x.ndim)), keepdim=False)
 
