@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.dtype import load_extensions
+from ..core.hooks import warn_if_has_hooks
 from ..core.meta import Meta
 from ..core.mutation import root
 from ..core.node import LEAF
@@ -66,8 +67,6 @@ def _rebuild_meta(cls: Any, shape: tuple[int, ...], kind: Any, requires_grad: bo
 def _reduce_ex(self: Tensor, protocol: Any) -> Any:
     value = self._value
     if self._hooks:
-        from ..utils.hooks import warn_if_has_hooks
-
         warn_if_has_hooks(self)
     if isinstance(value, Meta):
         return (_rebuild_meta, (type(self), value.shape, self.dtype, self.requires_grad))
