@@ -78,7 +78,7 @@ class Backend(str):
 
     def __new__(cls, name: str) -> Backend:
         if not isinstance(name, str):
-            raise ValueError(f"Backend constructor parameter must be string-ish, got {name}")
+            raise ValueError("Backend constructor parameter must be string-ish")
         return super().__new__(cls, name.lower())
 
 

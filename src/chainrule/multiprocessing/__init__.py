@@ -11,7 +11,6 @@ from multiprocessing import reduction as reducer
 
 from chainrule.multiprocessing.spawn import (
     ProcessContext,
-    ProcessException,
     ProcessExitedException,
     ProcessRaisedException,
     SpawnContext,
@@ -22,7 +21,6 @@ from chainrule.multiprocessing.spawn import (
 __all__ = [
     *_standard.__all__,
     "ProcessContext",
-    "ProcessException",
     "ProcessExitedException",
     "ProcessRaisedException",
     "SpawnContext",

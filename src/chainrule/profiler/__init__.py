@@ -12,13 +12,10 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from chainrule.profiler._events import EventList, FunctionEvent, FunctionEventAvg, event_list
+from chainrule.profiler._events import EventList, event_list
 from chainrule.profiler._ranges import Recorder, record_function
 
 __all__ = [
-    "EventList",
-    "FunctionEvent",
-    "FunctionEventAvg",
     "ProfilerAction",
     "ProfilerActivity",
     "kineto_available",

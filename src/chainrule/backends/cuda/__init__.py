@@ -159,10 +159,10 @@ def sdp_kernel(
 
 
 @contextmanager
-def _kernels(wanted: dict[str, bool]) -> Iterator[None]:
+def _kernels(wanted: dict[str, bool]) -> Iterator[dict[str, Any]]:
     old = dict(_sdp)
     _sdp.update(wanted)
     try:
-        yield
+        yield {}
     finally:
         _sdp.update(old)
