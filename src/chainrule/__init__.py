@@ -5,6 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from . import ops as _ops  # noqa: F401  (gives tensors their methods)
+from ._quiet import (
+    AcceleratorError,
+    OutOfMemoryError,
+    are_deterministic_algorithms_enabled,
+    compile,
+    compiled_with_cxx11_abi,
+    get_deterministic_debug_mode,
+    get_device_module,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    get_num_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    is_vulkan_available,
+    is_warn_always_enabled,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
+    set_num_threads,
+    set_warn_always,
+    use_deterministic_algorithms,
+)
 from .alias import as_torch, missing_name
 from .core.grad_mode import (
     enable_grad,
@@ -68,7 +90,7 @@ from .core.dtype import (
 )
 from .core.info import finfo, iinfo
 from .core.printing import set_printoptions
-from .core.promotion import can_cast
+from .core.promotion import can_cast, promote_types
 from .core.size import Size, broadcast_shapes
 from .core.tensor import Tensor
 
@@ -111,6 +133,8 @@ from .ops.basics import (
     is_nonzero,
     is_tensor,
     numel,
+    result_type,
+    typename,
 )
 from .ops.bce import binary_cross_entropy_with_logits
 from .ops.bitwise import (
@@ -287,6 +311,13 @@ from .ops.matmul import (
     vdot,
 )
 from .ops.norm import dist, frobenius_norm, norm
+from .ops.normalisation import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
 from .ops.order import (
     argsort,
     bucketize,
@@ -496,11 +527,20 @@ nan = inf - inf
 newaxis = None
 
 
+# Names of this page whose modules load at first use.
+_HOMES = {"autocast": "amp", "vmap": "func", "TypedStorage": "storage", "UntypedStorage": "storage"}
+
+
 def __getattr__(name: str) -> Any:
     # Submodules load at first use: a program that only differentiates pays for neither nn nor optim.
-    if not name.startswith("_"):
-        import importlib
+    import importlib
 
+    home = _HOMES.get(name)
+    if home is not None:
+        found = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        globals()[name] = found
+        return found
+    if not name.startswith("__"):
         full = f"{__name__}.{name}"
         try:
             return importlib.import_module(full)

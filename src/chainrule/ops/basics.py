@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import device as _device
+from ..core.apply import operand_dtypes
 from ..core.dtype import FROM_NUMPY, defaults, dtype
 from ..core.inference import INFERENCE
 from ..core.meta import Meta
@@ -400,6 +401,30 @@ def is_nonzero(input: Tensor) -> builtins.bool:
     return _bool(input)
 
 
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype in which an operation on two tensors or numbers computes.
+
+    >>> import chainrule as torch
+    >>> torch.result_type(torch.tensor([1, 2]), 1.0)
+    torch.float32
+    """
+    return operand_dtypes((tensor1, tensor2), None)
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's type with its module; of a tensor, that of its legacy type.
+
+    >>> import chainrule as torch
+    >>> torch.typename(torch.ones(2))
+    'torch.FloatTensor'
+    """
+    if isinstance(obj, Tensor):
+        return obj.type()  # type: ignore[attr-defined, no-any-return]
+    cls = obj if isinstance(obj, type) and hasattr(obj, "__qualname__") else type(obj)
+    module = "" if cls.__module__ in ("builtins", "__builtin__") else cls.__module__ + "."
+    return f"{module}{cls.__qualname__}"
+
+
 def _dlpack(self: Tensor, **options: Any) -> Any:
     if self._gn is not None:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
@@ -440,4 +465,4 @@ def is_signed(self: Tensor) -> builtins.bool:
     return self.dtype.is_signed
 
 
-__all__ = ["is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_tensor", "numel"]
+__all__ = ["is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_tensor", "numel", "result_type", "typename"]
