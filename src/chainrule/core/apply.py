@@ -15,7 +15,7 @@ import numpy as np
 from .dtype import FROM_NUMPY, dtype
 from .floating_flags import IGNORE, enter, leave
 from .inference import ACTIVE, mark
-from .modes import MODES
+from .modes import MODES, SWITCH
 from .node import LEAF, next_order
 from .op import Op, interpret, record
 from .promotion import result_dtype
@@ -69,9 +69,10 @@ def unary(op: Op) -> Callable[..., Any]:
         result = new(Tensor)
         result._value = r
         gn = input._gn
-        if gn is not None and recordable and MODES.grad:
-            if MODES.saved_hooks or MODES.anomaly:
-                record(op, result, r, (v,), (input,), {})
+        if gn is not None and recordable:
+            if SWITCH.unusual:
+                if MODES.grad:
+                    record(op, result, r, (v,), (input,), {})
                 return result
             if cls is None:
                 cls = op.node_class()
@@ -112,9 +113,10 @@ def unary_with(op: Op) -> Callable[..., Any]:
         result = new(Tensor)
         result._value = r
         gn = input._gn
-        if gn is not None and recordable and MODES.grad:
-            if MODES.saved_hooks or MODES.anomaly:
-                record(op, result, r, (v,), (input,), kw)
+        if gn is not None and recordable:
+            if SWITCH.unusual:
+                if MODES.grad:
+                    record(op, result, r, (v,), (input,), kw)
                 return result
             if cls is None:
                 cls = op.node_class()
@@ -141,6 +143,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
     recordable = bool(rules)
     names = [op.rule_names(i) if recordable and rules[i] is not None else () for i in (0, 1)]
     pick_x, pick_y = (picker(n, ("x", "y")) for n in names)
+    only_y, only_x = names[0] == ("y",), names[1] == ("x",)  # products: a tuple on the spot, not a call
     quick = _quick_dtypes(op)
     cls: Any = None
 
@@ -177,23 +180,24 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
         result = new(Tensor)
         result._value = r
         gx = input._gn
-        if (gx is not None or gy is not None) and recordable and MODES.grad:
-            if MODES.saved_hooks or MODES.anomaly:
-                record(op, result, r, (xv, yv), (input, other), {}, "raw", fit)
+        if (gx is not None or gy is not None) and recordable:
+            if SWITCH.unusual:
+                if MODES.grad:
+                    record(op, result, r, (xv, yv), (input, other), {}, "raw", fit)
                 return result
             if cls is None:
                 cls = op.node_class()
             node = new(cls)
-            values = (xv, yv)
             if gx is None:
                 node.edges = (None, other if gy is LEAF else gy)
-                node.saved = (None, pick_y(r, values, None, None))
+                node.saved = (None, (xv,) if only_x else pick_y(r, (xv, yv), None, None))
             elif gy is None:
                 node.edges = (input if gx is LEAF else gx, None)
-                node.saved = (pick_x(r, values, None, None), None)
+                node.saved = ((yv,) if only_y else pick_x(r, (xv, yv), None, None), None)
             else:
                 node.edges = (input if gx is LEAF else gx, other if gy is LEAF else gy)
-                node.saved = (pick_x(r, values, None, None), pick_y(r, values, None, None))
+                values = (xv, yv)
+                node.saved = ((yv,) if only_y else pick_x(r, values, None, None), (xv,) if only_x else pick_y(r, values, None, None))
             node.fit = fit
             node.order = next_order()
             result._gn = node

@@ -11,13 +11,13 @@ import itertools
 import sys
 import threading
 from collections.abc import Sequence
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from typing import Any
 
 import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
-from .modes import MODES
+from .modes import MODES, SWITCH
 from .mutation import LAST, stale, stale_error
 from .node import FREED, HOOKS, LEAF, Node
 from .tensor import Tensor, new, wrap
@@ -394,25 +394,26 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
     The same walk as :meth:`Walk.run` without what a plain graph does not need (half the time of a small one); at the
     first node that has hooks, several outputs or no rule on arrays, the general walk takes over.
     """
-    token = enter(IGNORE)
     leaves: dict[Any, Any] = {}
     pending: dict[Any, Any] = {}
     heap: list[tuple[int, Any]] = []
     node = edge
-    hooked = HOOKS.data  # a plain dictionary: its truth costs nothing
-    anomaly = MODES.anomaly
+    last = LAST.order
+    token = enter(IGNORE)
     try:
+        unusual = bool(HOOKS.data) or (SWITCH.unusual and MODES.anomaly)
         while True:
-            if hooked or anomaly or not node.plain:
+            if unusual or not node.plain:
                 _go_on(node, ct, keep, leaves, pending, heap)
                 return
             if node.saved is None:
                 raise RuntimeError(FREED)
-            if LAST.order < node.order:
+            if last < node.order:
                 check_saved(node)
             cts = node.pull(ct)
             if node.frees and not keep:
                 node.saved = None
+            following = ahead = None
             i = 0
             for e in node.edges:
                 ct = cts[i]
@@ -424,21 +425,31 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
                 elif e.is_leaf_edge:
                     have = leaves.get(e)
                     leaves[e] = ct if have is None else have + ct
+                elif e is following:
+                    ahead = ahead + ct
                 elif e.is_slot:
                     _deliver_slot(e, ct, pending, heap)
+                elif following is None and not heap:
+                    following, ahead = e, ct  # a chain goes on without the heap
                 else:
                     pending[e] = ct
                     heappush(heap, (e.order, e))
-            if not heap:
-                break
-            node = heappop(heap)[1]
-            ct = pending.pop(node)
-        cts = None
+            if following is None:
+                if not heap:
+                    break
+                node = heappop(heap)[1]
+                ct = pending.pop(node)
+            elif heap:
+                pending[following] = ahead
+                node = heappushpop(heap, (following.order, following))[1]
+                ct = pending.pop(node)
+            else:
+                node, ct = following, ahead
+        cts = following = ahead = ct = None  # what nobody else refers to may become a gradient as it is
         for leaf in leaves:
             if leaf._hooks or leaf._post_hooks or "_accumulate_kept" in leaf.__dict__:
                 _go_on(None, None, keep, leaves, pending, heap)
                 return
-        ct = None
         while leaves:
             accumulate_array(*leaves.popitem())
     finally:

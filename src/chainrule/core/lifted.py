@@ -37,13 +37,13 @@ class Lifted(Value):
     def interpret(self, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         level = self.level
         inner = [a._value.inner if isinstance(a, Tensor) and type(a._value) is Lifted and a._value.level == level else a for a in args]
-        before = MODES.grad
-        MODES.grad = before and self.outer_grad
+        if self.outer_grad or not MODES.grad:
+            return interpreted(op.apply(*inner, **kw), self.lift)
+        MODES.grad = False
         try:
-            result = op.apply(*inner, **kw)
+            return interpreted(op.apply(*inner, **kw), self.lift)
         finally:
-            MODES.grad = before
-        return interpreted(result, self.lift)
+            MODES.grad = True
 
     def under(self, tensor: Tensor) -> Tensor:
         return self.inner

@@ -1,4 +1,9 @@
-"""The thread's modes: is gradient recorded, is inference mode on, which transform levels are open."""
+"""The thread's modes: is gradient recorded, is inference mode on, which transform levels are open.
+
+Reading a thread-local costs 60 ns, a tenth of a small operation.  So the three modes that every recording has to respect
+(recording off, saved-tensor hooks, anomaly mode) are also counted over all threads: while no thread has any of them,
+``SWITCH.unusual`` is 0 and nothing else needs to be looked at.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,67 @@ import threading
 from typing import Any
 
 
+class _Switch:
+    """How many modes differ from their defaults, over all threads."""
+
+    __slots__ = ("lock", "unusual")
+
+    def __init__(self) -> None:
+        self.unusual = 0
+        self.lock = threading.Lock()
+
+    def count(self, change: int) -> None:
+        """Add ``change``; a thread that ends with a mode set leaves it counted, which only costs time."""
+        with self.lock:
+            self.unusual += change
+
+
+SWITCH = _Switch()
+
+
 class _Modes(threading.local):
     """One object a thread; class attributes are every new thread's defaults, as PyTorch has them."""
 
-    grad: bool = True
+    _grad: bool = True
+    _anomaly: bool = False
+    _saved_hooks: tuple[Any, ...] = ()
     inference: bool = False
     depth: int = 0
-    anomaly: bool = False
     anomaly_check_nan: bool = True
-    saved_hooks: tuple[Any, ...] = ()
     vmaps: tuple[tuple[int, int, str], ...] = ()
     multithreading: bool = True
+
+    @property
+    def grad(self) -> bool:
+        """Operations on tensors that require gradient are recorded."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, on: bool) -> None:
+        if on != self._grad:
+            self._grad = on
+            SWITCH.count(-1 if on else 1)
+
+    @property
+    def anomaly(self) -> bool:
+        """Nodes remember where they were made, and backward stops at NaN."""
+        return self._anomaly
+
+    @anomaly.setter
+    def anomaly(self, on: bool) -> None:
+        if on != self._anomaly:
+            self._anomaly = on
+            SWITCH.count(1 if on else -1)
+
+    @property
+    def saved_hooks(self) -> tuple[Any, ...]:
+        """The pairs of pack and unpack hooks, innermost last."""
+        return self._saved_hooks
+
+    @saved_hooks.setter
+    def saved_hooks(self, hooks: tuple[Any, ...]) -> None:
+        SWITCH.count(bool(hooks) - bool(self._saved_hooks))
+        self._saved_hooks = hooks
 
 
 MODES = _Modes()

@@ -39,6 +39,11 @@ class Parameter(Tensor, metaclass=_Kind):
             p._gn = LEAF
         return p  # type: ignore[no-any-return]
 
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    __str__ = __repr__
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) in memo:
             return memo[id(self)]
