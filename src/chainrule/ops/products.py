@@ -57,13 +57,15 @@ def wide(x: Any) -> Any:
 
 def _dot(x: Any, y: Any) -> Any:
     if x.dtype in BLAS or x.dtype.kind in "iu":
+        if x.shape[-1] == 1 and x.ndim == y.ndim == 2:  # nothing to add: BLAS would start from 0, and 0 + -0 is not -0
+            return x * y
         return x.dot(y)
     return np.asarray(np.dot(wide(x), wide(y))).astype(x.dtype)
 
 
 def _matmul(x: Any, y: Any) -> Any:
     if x.dtype in BLAS or x.dtype.kind in "iu":
-        if x.shape[-1] == 1 and x.ndim > 1 and y.ndim > 1:  # nothing to add: BLAS would start from 0, and 0 + -0 is not -0
+        if x.shape[-1] == 1 and x.ndim > 1 and y.ndim > 1:
             return x * y
         if y.ndim == 2 and x.ndim > 2:  # one large product instead of many small ones
             return x.reshape(-1, x.shape[-1]).dot(y).reshape(*x.shape[:-1], y.shape[-1]) if x.size else np.matmul(x, y)
