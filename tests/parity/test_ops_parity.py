@@ -131,12 +131,26 @@ def test_nodes(row):
 @every_row
 def test_aliasing(row):
     """A view shares memory with its input and has PyTorch's strides; a result of its own does not."""
-    given = [t.detach() for t in inputs_of(row)]
+    compare_aliasing(row, [t.detach() for t in inputs_of(row)])
+
+
+@every_row
+def test_aliasing_of_numbers(row):
+    """The same for 0-d inputs, where the row takes them: chainrule keeps those as NumPy's immutable numbers."""
+    given = [t.detach().flatten()[0].clone() if t.numel() and t.is_floating_point() else t.detach() for t in inputs_of(row)]
+    if outcome(call, row, torch, given)[1] is not None:
+        pytest.skip("needs dimensions")
+    compare_aliasing(row, given)
+
+
+def compare_aliasing(row, given):
     mine = ours(given)
     want, got = call(row, torch, given), call(row, chainrule, mine)
     for k, (g, w) in enumerate(zip(got, want, strict=True)):
         if w.numel() == 0:
             continue
+        for m in mine:
+            assert g is m or g._value is not m._value or w.dim(), f"output {k} is the very number of its input"
         theirs = [w.untyped_storage().data_ptr() == t.untyped_storage().data_ptr() for t in given]
         here = [np.may_share_memory(g.numpy(), m.numpy()) for m in mine]
         assert here == theirs, f"output {k} shares memory with inputs {here}, PyTorch's {theirs}"

@@ -75,7 +75,8 @@ def test_two_operands(name, shapes, first, second):
 @given(st.sampled_from(["add", "sub", "mul", "div", "maximum", "atan2", "hypot"]), PAIRS, st.sampled_from(FLOATS), st.sampled_from(FLOATS))
 def test_gradients_of_two_operands(name, shapes, first, second):
     a, b = shapes.input_shapes
-    agree(lambda T, x, y: getattr(T, name)(x, y), [filled(a, first, 1, True), filled(b, second, 2, True)])
+    loose = 1.0 if first == second else 1e4  # a float64 number beside a float32 array computes in float32
+    agree(lambda T, x, y: getattr(T, name)(x, y), [filled(a, first, 1, True), filled(b, second, 2, True)], loose=loose)
 
 
 NUMBERS = st.sampled_from([0, 1, -2, 3, True, 0.5, -1.25, 2.0, float("inf"), float("nan"), 1 + 2j])
