@@ -17,7 +17,7 @@ backward), recorded tensors (derivatives of any order), duals (forward mode), ba
 
 ``vjp`` is a list with one rule an argument (``None``: not differentiable), or one callable that returns the cotangents
 of all arguments at once.  ``batch(level_args, is_batched, kw)`` says how vmap runs it in one go; without it, vmap loops.
-For elementwise operations, ``check(dtype)`` raises for a dtype (after promotion) that the operation refuses, and
+For elementwise operations, ``check(dtype, args)`` raises for a dtype (after promotion) that the operation refuses, and
 ``opmath=False`` keeps half precision from being computed in float32.
 """
 
@@ -65,7 +65,7 @@ class Op:
         result: Literal["same", "float", "bool"] = "same",
         promote: Sequence[int] | None = None,
         infer: Callable[..., Any] | None = None,
-        check: Callable[[Any], None] | None = None,
+        check: Callable[[Any, Any], None] | None = None,
         opmath: bool = True,
     ) -> None:
         self.name = name

@@ -14,6 +14,7 @@ from ..core import apply
 from ..core.batching import along_dims
 from ..core.dtype import BOOL, COMPLEX, INT, float64
 from ..core.generator import default_generator
+from ..core.info import finfo
 from ..core.inplace import inplace as in_place
 from ..core.op import Op
 from ..core.sampling import uniform
@@ -157,8 +158,10 @@ _hardshrink = _Activation(
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """``input`` moved towards 0 by ``lambd``, at most to 0.  RuntimeError for a negative ``lambd``."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+    if lambd < 0 and input.dtype.is_floating_point:
+        raise RuntimeError(
+            f"lambda must be in range [0, {finfo(input.dtype).max:g}] for input dtype {input.dtype.scalar_name}, but found {lambd:g}"
+        )
     return _softshrink(input, False, lambd=lambd)
 
 
@@ -394,7 +397,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
-    floats("glu_cpu")(input.dtype)
+    floats("glu_cpu")(input.dtype, ())
     result: Tensor = _glu(input, dim=dim)
     return result
 
@@ -409,8 +412,10 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
 
     The slopes are PyTorch's for the same seed.
     """
+    if not lower <= upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     x = input.detach()  # type: ignore[attr-defined]
-    floats("rrelu_with_noise_out_cpu")(x.dtype)
+    floats("rrelu_with_noise_out_cpu")(x.dtype, ())
     v = np.asarray(x._value)
     if training:
         below = v <= 0

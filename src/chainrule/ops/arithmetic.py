@@ -26,7 +26,12 @@ _ONE_BOOL = (
     "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or"
     " `logical_not()` operator instead."
 )
-_no_bools = refuse(BOOL, _TWO_BOOLS)
+
+
+def _no_bools(kind: dtype, args: Any) -> None:
+    bools = [a.dtype.category == BOOL if isinstance(a, Tensor) else isinstance(a, bool) for a in args]
+    if True in bools:
+        raise RuntimeError(_ONE_BOOL if False in bools else _TWO_BOOLS)
 
 
 def _zero(x: Any) -> Any:
@@ -68,8 +73,8 @@ _sub_scaled = Op(
     d=[lambda t: t, lambda t, alpha: -t * alpha], node="SubBackward0", check=_no_bools,
 )  # fmt: skip
 _from_number = Op(
-    "rsub_number", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, None], node="RsubBackward1",
-    check=refuse(BOOL, _ONE_BOOL),
+    "rsub_number", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, lambda t: t], node="RsubBackward1",
+    check=_no_bools,
 )  # fmt: skip
 _from_tensor = Op(
     "rsub", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, lambda t: t], node="RsubBackward0", check=_no_bools,
@@ -102,8 +107,6 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``, elementwise and broadcast.  RuntimeError for bool tensors."""
     if alpha.__class__ is int and alpha == 1:
-        if isinstance(input, Tensor) and not isinstance(other, Tensor) and input.dtype.category == BOOL:
-            raise RuntimeError(_ONE_BOOL)
         result: Tensor = _sub(input, other, out=out)
         return result
     return _scaled(_sub_scaled, input, other, alpha, out)
@@ -112,8 +115,9 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 def _scaled(op: Op, input: Any, other: Any, alpha: Any, out: Any) -> Tensor:
     if isinstance(alpha, Tensor):
         alpha = alpha.item()  # type: ignore[attr-defined]
-    _check_alpha(apply.operand_dtypes((input, other), None), alpha)
-    result: Tensor = apply.elementwise(op, (input, other), out, {"alpha": alpha})
+    kind = apply.operand_dtypes((input, other), None)
+    _check_alpha(kind, alpha)
+    result: Tensor = apply.elementwise(op, (input, other), out, {"alpha": apply.fitting(alpha, kind)})
     return result
 
 
@@ -214,7 +218,8 @@ _addcdiv = Op(
 @declare.method(inplace=True)
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + value * tensor1 * tensor2``, elementwise and broadcast."""
-    result: Tensor = apply.elementwise(_addcmul, (input, tensor1, tensor2), out, {"value": value})
+    kind = apply.operand_dtypes((input, tensor1, tensor2), None)
+    result: Tensor = apply.elementwise(_addcmul, (input, tensor1, tensor2), out, {"value": apply.fitting(value, kind)})
     return result
 
 

@@ -47,7 +47,15 @@ bitwise_not = declare.unary(
     "bitwise_not", operator.invert, None, result="same", check=whole("bitwise_not_cpu"),
     doc="Every bit turned over, elementwise; logical not for bool.",
 )  # fmt: skip
-Tensor.__invert__ = bitwise_not  # type: ignore[attr-defined]
+
+
+def _invert(self: Tensor) -> Any:
+    if self.dtype.category >= FLOAT:
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+Tensor.__invert__ = _invert  # type: ignore[attr-defined]
 
 logical_and = declare.binary("logical_and", np.logical_and, None, result="bool", doc="Whether both are non-zero, elementwise.")
 logical_or = declare.binary("logical_or", np.logical_or, None, result="bool", doc="Whether either is non-zero, elementwise.")

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import apply
 from ..core.dtype import COMPLEX, FLOAT, defaults
 from ..core.info import finfo
+from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.promotion import result_dtype
 from ..core.tensor import Tensor
@@ -102,6 +103,8 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor |
             condition = condition != 0
         return apply.elementwise(_where_op, (condition, input, other), out)
     if isinstance(input, Tensor) or isinstance(other, Tensor):
+        if not isinstance(condition, (np.ndarray, np.generic)):
+            raise argument_error("where", "condition", "Tensor", condition, 1)
         return apply.elementwise(_where_op, (condition, input, other), out)
     return _where(condition, input, other)
 
@@ -179,14 +182,15 @@ _clamp_max_tensor = Op(
 )  # fmt: skip
 
 
-def _bounded(op: Op, quick: Any, input: Any, min: Any, max: Any, out: Any) -> Tensor:
+def _bounded(quick: Any, fit: Any, input: Any, min: Any, max: Any, out: Any) -> Tensor:
     """Numbers as bounds; an integer tensor becomes a floating one where a bound is a float."""
     if isinstance(input, Tensor) and not input.dtype.is_floating_point:
         kind = result_dtype([(input.dtype, input.ndim == 0), *[type(b) for b in (min, max) if b is not None]])
-        if kind.category == 3:
+        if kind.category == COMPLEX:
             raise RuntimeError("clamp is not supported for complex types")
         if kind is not input.dtype:
             input = input.to(kind)  # type: ignore[attr-defined]
+        min, max = [None if b is None else fit(b, kind) for b in (min, max)]
     result: Tensor = quick(input, {"min": min, "max": max}, out)
     return result
 
@@ -202,15 +206,11 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = 
     tensor([0.0000, 0.5000, 1.0000])
     """
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        result: Tensor = apply.elementwise(_clamp_tensor, (input, _as_bound(min, input), _as_bound(max, input)), out)
+        result: Tensor = apply.elementwise(_clamp_tensor, (input, min, max), out)
         return result
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return _bounded(_clamp_number, _quick_clamp, input, min, max, out)
-
-
-def _as_bound(bound: Any, input: Any) -> Any:
-    return bound
+    return _bounded(_quick_clamp, apply.fitting, input, min, max, out)
 
 
 _quick_clamp_min = apply.unary_with(_clamp_min_number)
@@ -223,7 +223,7 @@ def clamp_min(input: Any, min: Any, *, out: Tensor | None = None) -> Tensor:
     if isinstance(min, Tensor):
         result: Tensor = apply.elementwise(_clamp_min_tensor, (input, min), out)
         return result
-    return _bounded(_clamp_min_number, _quick_clamp_min, input, min, None, out)
+    return _bounded(_quick_clamp_min, apply.cast_scalar, input, min, None, out)
 
 
 @declare.method(inplace=True)
@@ -232,7 +232,7 @@ def clamp_max(input: Any, max: Any, *, out: Tensor | None = None) -> Tensor:
     if isinstance(max, Tensor):
         result: Tensor = apply.elementwise(_clamp_max_tensor, (input, max), out)
         return result
-    return _bounded(_clamp_max_number, _quick_clamp_max, input, None, max, out)
+    return _bounded(_quick_clamp_max, apply.cast_scalar, input, None, max, out)
 
 
 clip = clamp
@@ -321,12 +321,19 @@ def nan_to_num(
 # -- equal, or nearly ----------------------------------------------------------------------------------------------------
 
 
+def _two_tensors(function: str, input: Any, other: Any) -> None:
+    for position, (name, x) in enumerate((("input", input), ("other", other)), 1):
+        if not isinstance(x, Tensor):
+            raise argument_error(function, name, "Tensor", x, position)
+
+
 @declare.method
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether ``|input - other| <= atol + rtol * |other|``, elementwise and broadcast; equal infinities are close.
 
     RuntimeError for tensors of different dtypes and for negative tolerances.
     """
+    _two_tensors("isclose", input, other)
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{input.dtype.scalar_name} did not match {other.dtype.scalar_name}")
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
@@ -351,11 +358,8 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
 
 @declare.method
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have one shape and equal elements.  RuntimeError for tensors of different dtypes."""
-    if input.dtype is not other.dtype:
-        raise RuntimeError(
-            f"Expected object of data type {input.dtype} but got data type {other.dtype} for argument 'other' in call to equal"
-        )
+    """Whether two tensors have one shape and equal elements."""
+    _two_tensors("equal", input, other)
     return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())  # type: ignore[attr-defined]
 
 

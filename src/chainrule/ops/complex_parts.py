@@ -15,6 +15,7 @@ from ..core import apply
 from ..core.batching import aligned, same
 from ..core.dtype import FLOAT, bfloat16, bool_, dtype
 from ..core.inplace import inplace_of
+from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
@@ -65,6 +66,7 @@ def view_as_complex(input: Tensor) -> Tensor:
         raise RuntimeError(
             f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {kind.scalar_name}"
         )
+    kind.to_complex().np  # noqa: B018  TypeError: half precision has no complex storage
     if input.ndim == 0:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input.shape[-1] != 2:
@@ -228,7 +230,7 @@ def sgn(input: Any, *, out: Tensor | None = None) -> Any:
 
 
 def _angle(x: Any) -> Any:
-    return np.where(x != x, x, np.where(x < 0, math.pi, 0.0))[()]
+    return np.where(x != x, x, (x < 0) * x.dtype.type(math.pi))[()]
 
 
 def _swept(x: Any) -> Any:
@@ -276,7 +278,10 @@ _polar = Op(
 )  # fmt: skip
 
 
-def _of_two(op: Op, a: Tensor, b: Tensor, out: Any) -> Any:
+def _of_two(op: Op, names: tuple[str, str], a: Tensor, b: Tensor, out: Any) -> Any:
+    for position, (name, x) in enumerate(zip(names, (a, b), strict=True), 1):
+        if not isinstance(x, Tensor):
+            raise argument_error(op.name, name, "Tensor", x, position)
     kinds: list[dtype] = [a.dtype, b.dtype]
     if any(k.category != FLOAT or k is bfloat16 for k in kinds):
         raise RuntimeError(
@@ -301,12 +306,12 @@ def _of_two(op: Op, a: Tensor, b: Tensor, out: Any) -> Any:
 
 def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Any:
     """``real + i imag``, elementwise and broadcast.  RuntimeError unless both are float32 or both float64."""
-    return _of_two(_complex, real, imag, out)
+    return _of_two(_complex, ("real", "imag"), real, imag, out)
 
 
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Any:
     """``abs * (cos(angle) + i sin(angle))``, elementwise and broadcast.  RuntimeError unless both have one float dtype."""
-    return _of_two(_polar, abs, angle, out)
+    return _of_two(_polar, ("abs", "angle"), abs, angle, out)
 
 
 __all__ = [

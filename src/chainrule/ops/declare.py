@@ -44,7 +44,7 @@ def unary(
     inplace: bool = True,
     aliases: Sequence[str] = (),
     node: str | None = None,
-    check: Callable[[Any], None] | None = None,
+    check: Callable[[Any, Any], None] | None = None,
     method: bool = True,
     doc: str | None = None,
 ) -> Callable[..., Any]:
@@ -72,7 +72,7 @@ def binary(
     inplace: bool = True,
     aliases: Sequence[str] = (),
     node: str | None = None,
-    check: Callable[[Any], None] | None = None,
+    check: Callable[[Any, Any], None] | None = None,
     method: bool = True,
     doc: str | None = None,
 ) -> Callable[..., Any]:

@@ -1,21 +1,23 @@
 """Which dtypes an operation refuses, in PyTorch's words.
 
-``Op(check=…)`` takes what these make: a callable that gets the dtype after promotion and raises, or does nothing.
+``Op(check=…)`` takes what these make: a callable that gets the dtype after promotion (and the arguments) and raises, or
+does nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..core.dtype import BOOL, COMPLEX, FLOAT, INT, dtype
 
-Check = Callable[[dtype], None]
+Check = Callable[[dtype, Any], None]
 
 
 def unimplemented(kernel: str, *categories: int) -> Check:
     """Refuse dtypes of the ``categories`` as PyTorch does where it has no kernel for them."""
 
-    def check(kind: dtype) -> None:
+    def check(kind: dtype, args: Any) -> None:
         if kind.category in categories:
             raise NotImplementedError(f"\"{kernel}\" not implemented for '{kind.scalar_name}'")
 
@@ -25,7 +27,7 @@ def unimplemented(kernel: str, *categories: int) -> Check:
 def refuse(category: int, message: str, error: type[Exception] = RuntimeError) -> Check:
     """Refuse dtypes of one category with this message."""
 
-    def check(kind: dtype) -> None:
+    def check(kind: dtype, args: Any) -> None:
         if kind.category == category:
             raise error(message)
 
@@ -35,9 +37,9 @@ def refuse(category: int, message: str, error: type[Exception] = RuntimeError) -
 def both(first: Check, second: Check) -> Check:
     """One check after the other."""
 
-    def check(kind: dtype) -> None:
-        first(kind)
-        second(kind)
+    def check(kind: dtype, args: Any) -> None:
+        first(kind, args)
+        second(kind, args)
 
     return check
 

@@ -45,9 +45,9 @@ rsqrt = declare.unary(
 
 def _sigmoid(x: Any) -> Any:
     # exp overflows to infinity where the result is 0, so no branch is needed.
-    if not isinstance(x, np.ndarray):
-        return 1.0 / (1.0 + np.exp(-x))
-    r = np.negative(x)
+    r = -x
+    if type(r) is not np.ndarray:
+        return 1.0 / (1.0 + np.exp(r))
     np.exp(r, out=r)
     r += 1
     return np.reciprocal(r, out=r)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import cmath
 import math
-import operator
 from typing import Any
 
 import numpy as np
 
 from ..core import apply
 from ..core.inplace import inplace_of
+from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
@@ -71,10 +71,21 @@ def _exponential_rule(t: Any, out: Any, x: Any, y: Any) -> Any:
     return t * (out * _log_of(y))
 
 
+def _tensor_power(x: Any, y: Any) -> Any:
+    return x**y if x.dtype.kind not in "iu" else _integer_power(x, y)
+
+
+def _integer_power(x: Any, y: Any) -> Any:
+    """A negative power of an integer is that of 1 or -1, else rounded to 0."""
+    below = y < 0
+    r = x ** np.where(below, 0, y)
+    return np.where(below, np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y & 1), 0)), r).astype(r.dtype)[()] if np.any(below) else r
+
+
 _tensor_number = Op("pow_number", _power, kind="elementwise", args="x y", d=[_number_rule, None], node="PowBackward0")
-_tensor_tensor = Op("pow", operator.pow, kind="elementwise", args="x y", d=[_base_rule, _exponent_rule], node="PowBackward1")
+_tensor_tensor = Op("pow", _tensor_power, kind="elementwise", args="x y", d=[_base_rule, _exponent_rule], node="PowBackward1")
 _number_tensor = Op(
-    "number_pow", lambda x, y: y**x, kind="elementwise", args="x y", d=[_exponential_rule, None], node="PowBackward2"
+    "number_pow", lambda x, y: _tensor_power(np.asarray(y, x.dtype)[()], x), kind="elementwise", args="x y", d=[_exponential_rule, None], node="PowBackward2"
 )  # fmt: skip
 _to_number = apply.binary(_tensor_number, operator=True)
 _to_tensor = apply.binary(_tensor_tensor, operator=True)
@@ -92,6 +103,8 @@ def _raise_to(self: Any, exponent: Any) -> Any:
 
 
 def _raised_by(self: Tensor, base: Any) -> Any:
+    if isinstance(base, Tensor):
+        return _to_tensor(base, self)
     if self.dtype.is_complex and isinstance(base, (int, float)):
         base = complex(base)
     return _of_number(self, base)
@@ -114,8 +127,10 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     """
     if isinstance(input, Tensor):
         result: Tensor = _raise_to(input, exponent)
-    else:
+    elif isinstance(exponent, Tensor):
         result = _raised_by(exponent, input)
+    else:
+        raise argument_error("pow", "input", "Tensor", input, 1)
     if out is not None:
         from ..core.outputs import write_out
 

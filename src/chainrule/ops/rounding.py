@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..core import apply
-from ..core.dtype import BOOL, COMPLEX, FLOAT, INT
+from ..core.dtype import BOOL, COMPLEX, FLOAT, FROM_NUMPY, INT, dtype
 from ..core.inplace import inplace_of
+from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.tensor import Tensor
 from ..return_types import frexp as FrexpResult
@@ -18,6 +19,7 @@ from .arithmetic import zero
 from .compare import where
 from .domain import both, floats, not_complex, real_numbers, refuse, unimplemented
 from .exponential import LN2, exp2
+from .structure import cast_to
 
 # -- to whole numbers ----------------------------------------------------------------------------------------------------
 
@@ -234,6 +236,9 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
 
     RuntimeError for tensors of different dtypes.
     """
+    for position, (name, x) in enumerate((("input", input), ("values", values)), 1):
+        if not isinstance(x, Tensor):
+            raise argument_error("heaviside", name, "Tensor", x, position)
     if input.dtype is not values.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     result: Tensor = _heaviside_op(input, values, out=out)
@@ -259,9 +264,13 @@ ldexp = declare.binary(
 )  # fmt: skip
 
 _frexp_op = Op(
-    "frexp", lambda x: _frexp(x), kind="general", outputs=2, differentiable=(0,), vjp=[lambda g, out1: g / exp2(out1)],
+    "frexp", lambda x: _frexp(x), kind="general", outputs=2, differentiable=(0,), vjp=[lambda g, out1: g / exp2(_in_dtype_of(g, out1))],
     batch=lambda op, args, mask, kw: op(args[0]),
 )  # fmt: skip
+
+
+def _in_dtype_of(g: Any, x: Any) -> Any:
+    return cast_to(x, g.dtype if isinstance(g.dtype, dtype) else FROM_NUMPY[g.dtype])
 
 
 def _frexp(x: Any) -> tuple[Any, Any]:

@@ -347,7 +347,7 @@ def _polygamma_kernel(n: int) -> Any:
         fraction = x - np.rint(x)
         c = 1 / np.tan(math.pi * np.where(fraction == 0, 0.5, fraction))
         r = (-1) ** n * above(1 - x) - math.pi ** (n + 1) * horner(tuple(reflection), c)
-        return np.where(fraction == 0, np.inf if n % 2 else np.nan, r)
+        return np.where(fraction == 0, scale * np.inf, r)
 
     def kernel(x: Any) -> Any:
         return _pieces(x, (lambda x: x == np.inf, np.zeros_like), (lambda x: x > 0, above), (lambda x: x > -np.inf, below))

@@ -1,0 +1,62 @@
+"""Special functions (``torch.special``)."""
+
+from __future__ import annotations
+
+from ..ops.exponential import exp2, expm1, log1p, logit, sigmoid as expit, xlog1py, xlogy
+from ..ops.rounding import round
+from ..ops.softmax import log_softmax, logsumexp, softmax
+from ..ops.special_functions import (
+    digamma,
+    entr,
+    erf,
+    erfc,
+    erfcx,
+    erfinv,
+    i0,
+    i0e,
+    i1,
+    i1e,
+    lgamma as gammaln,
+    log_ndtr,
+    mvlgamma as multigammaln,
+    ndtr,
+    ndtri,
+    polygamma,
+    zeta,
+)
+from ..ops.trig import sinc
+
+psi = digamma
+
+__all__ = [
+    "digamma",
+    "entr",
+    "erf",
+    "erfc",
+    "erfcx",
+    "erfinv",
+    "exp2",
+    "expit",
+    "expm1",
+    "gammaln",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "log1p",
+    "log_ndtr",
+    "log_softmax",
+    "logit",
+    "logsumexp",
+    "multigammaln",
+    "ndtr",
+    "ndtri",
+    "polygamma",
+    "psi",
+    "round",
+    "sinc",
+    "softmax",
+    "xlog1py",
+    "xlogy",
+    "zeta",
+]
