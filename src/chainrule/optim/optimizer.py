@@ -336,7 +336,7 @@ def value_of(state: Tensor, like: Any) -> Any:
 
 def sqrt(x: Any) -> Any:
     """The square root of an array or a tensor."""
-    from ..ops.powers import sqrt as root
+    from ..ops.exponential import sqrt as root
 
     return root(x)
 
