@@ -10,6 +10,7 @@ from ..core.apply import FLOATS
 from ..core.dtype import as_dtype
 from ..core.op import Op
 from ..core.outputs import write_out
+from ..core.promotion import PROMOTE
 from ..core.size import text
 from ..core.tensor import Tensor
 from . import declare
@@ -20,7 +21,7 @@ from .extremum import amax, amin
 from .reduce import sum as sum_of
 from .reducing import checked, kind_of, many_dims, numpy_names, one_dim, prompt, to_kind
 from .singular import svdvals
-from .structure import cast, kept, sum_dims, view
+from .structure import cast, kept, sum_dims, sum_to, view
 from .summation import add_over
 
 INF = float("inf")
@@ -238,6 +239,28 @@ def frobenius_norm(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     return vector_norm(input, 2, dim, keepdim)
 
 
+def _distance_rule(g: Any, x: Any, y: Any, out: Any, p: float) -> Any:
+    difference = x - y
+    r = _norm_rule(g, difference, out, p, tuple(range(len(difference.shape))), False)
+    return sum_to(r, shape=tuple(x.shape))
+
+
+dist_op = Op(
+    "dist", lambda x, y, *, p: _norm(x - y, ord=p, dim=tuple(range(np.broadcast(x, y).ndim)), keepdim=False), kind="general", args="x y",
+    vjp=[_distance_rule, lambda g, x, y, out, p: _distance_rule(g, y, x, out, p)],
+    batch=lambda op, args, mask, kw: _rows_apart(args, mask, kw["p"]),
+)  # fmt: skip
+
+
+def _rows_apart(args: Any, mask: Any, p: float) -> Any:
+    ranks = [a.ndim - m for a, m in zip(args, mask, strict=True)]
+    rank = max(ranks)
+    x, y = (
+        view(a, shape=(a.shape[0],) + (1,) * (rank - r) + tuple(a.shape[1:])) if m else a for a, m, r in zip(args, mask, ranks, strict=True)
+    )
+    return norm_op(x - y, ord=p, dim=tuple(range(1, rank + 1)), keepdim=False)
+
+
 @declare.method
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     """The norm of order ``p`` of ``input - other``.
@@ -247,7 +270,10 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
     tensor(5.)
     """
     checked("dist", input)
-    return vector_norm(input - other, p)
+    kind = PROMOTE[input.dtype, other.dtype]
+    if kind.category < 2:
+        return vector_norm(input - other, p)  # which says what it expects
+    return dist_op(to_kind(input, kind), to_kind(other, kind), p=float(p))
 
 
 __all__ = ["dist", "frobenius_norm", "norm"]

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core.apply import FLOATS
+from ..core.batching import same
 from ..core.dtype import as_dtype
 from ..core.op import Op
 from ..core.outputs import write_out
 from . import declare
 from .products import conj
 from .reducing import checked, count, integers_to_int64, kind_of, many_dims, numpy_names, one_dim, prompt, to_kind
-from .structure import expand_to, kept, sum_dims, sum_to, view
+from .structure import expand_to, kept, sum_dims, view
 from .summation import add_over, total
 
 
@@ -361,9 +362,13 @@ def sum_to_size(input: Any, *size: Any) -> Any:
     lead = len(have) - len(shape)
     if lead < 0 or not _builtin_all([n in (1, have[i + lead]) for i, n in enumerate(shape)]):
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(have)}}}.")
-    if have == shape:
+    if not shape:
+        return sum(input)
+    dims = tuple([i for i, n in enumerate(have) if i < lead or (shape[i - lead] == 1 and n != 1)])
+    if not dims:
         return input
-    return sum_to(input, shape=shape)
+    r = sum(input, dims, True)
+    return view(r, shape=shape) if lead else r
 
 
 def _builtin_all(items: list[bool]) -> bool:
@@ -371,14 +376,18 @@ def _builtin_all(items: list[bool]) -> bool:
 
 
 def _trace(x: Any) -> Any:
-    return total(x.diagonal()) if x.dtype.kind not in "biu" else np.add.reduce(x.diagonal(), dtype=np.int64)
+    if x.dtype.kind in "biu":
+        x = x.astype(np.int64)
+    return add_over(x.diagonal(0, -2, -1), dim=(x.ndim - 2,), keepdim=False)
 
 
-trace_op = Op(
-    "trace", _trace, kind="linear", vjp=[lambda g, x_shape: on_diagonal(g, shape=tuple(x_shape))], node="TraceBackward0",
-    batch=lambda op, args, mask, kw: sum_dims(args[0].diagonal(0, 1, 2), dim=(1,), keepdim=False),
-)  # fmt: skip
-on_diagonal = Op("on_diagonal", lambda g, *, shape: np.eye(*shape, dtype=g.dtype) * g, kind="linear", vjp=[lambda g: trace_op(g)])
+def _on_diagonal(g: Any, *, shape: tuple[int, int]) -> Any:
+    return np.eye(*shape, dtype=g.dtype) * np.reshape(g, (*g.shape, 1, 1))
+
+
+# Of the matrices in the last two dimensions, and the transpose: numbers put on the diagonals of matrices.
+trace_op = Op("trace", _trace, kind="linear", vjp=[lambda g, x_shape: on_diagonal(g, shape=tuple(x_shape[-2:]))], batch=same)
+on_diagonal = Op("on_diagonal", _on_diagonal, kind="linear", vjp=[lambda g: trace_op(g)], batch=same)
 
 
 @declare.method
