@@ -90,47 +90,90 @@ def record(seed: int, draws: list[list[Any]]) -> dict[str, Any]:
 SIZES = (0, 1, 2, 15, 16, 17, 31, 32, 100, 1000)
 REAL = ("float32", "float64", "float16", "bfloat16")
 INTEGER = ("int64", "int32", "int16", "int8", "uint8", "bool")
+FORMULAS: list[tuple[str, dict[str, Any]]] = [
+    ("uniform", {}),
+    ("uniform", {"low": -0.3, "high": 1.7}),
+    ("normal", {}),
+    ("normal", {"mean": 0.3, "std": 1.7}),
+    ("normal", {"std": 0.02}),
+    ("normal", {"contiguous": False}),
+    ("exponential", {"rate": 0.7}),
+    ("cauchy", {"median": 1.5, "sigma": 2.5}),
+    ("log_normal", {"mean": 0.1, "std": 0.5}),
+    ("geometric", {"p": 0.1}),
+    ("bernoulli", {"p": 0.3}),
+    ("random", {}),
+    ("randint", {"low": -7, "high": 11}),
+]
+MIXED: list[list[Any]] = [
+    ["normal", [3], "float32", {}],
+    ["uniform", [5], "float32", {}],
+    ["normal", [20], "float32", {}],
+    ["normal", [1], "float64", {}],
+    ["randint", [4], "int64", {"low": 0, "high": 10}],
+    ["randperm", [9], "int64", {}],
+    ["normal", [], "float16", {}],
+    ["bernoulli", [7], "bool", {"p": 0.5}],
+    ["log_normal", [5], "float64", {}],
+    ["normal", [4], "float32", {"std": 0.0}],
+    ["exponential", [3], "float32", {}],
+    ["normal", [2, 3, 4], "bfloat16", {}],
+    ["uniform", [3, 0, 2], "float64", {}],
+]
 WEIGHTS = [[0.1, 2.0, 0.7, 0.0, 1.2], [1.0, 1.0, 1.0, 1.0, 4.0]]
 
 
 def cases() -> list[tuple[int, list[list[Any]]]]:
     made: list[tuple[int, list[list[Any]]]] = []
     for d in REAL:
-        for call, arguments in (
-            ("uniform", {}), ("uniform", {"low": -0.3, "high": 1.7}), ("normal", {}), ("normal", {"mean": 0.3, "std": 1.7}),
-            ("normal", {"std": 0.02}), ("normal", {"contiguous": False}), ("exponential", {"rate": 0.7}), ("cauchy", {"median": 1.5, "sigma": 2.5}),
-            ("log_normal", {"mean": 0.1, "std": 0.5}), ("geometric", {"p": 0.1}), ("bernoulli", {"p": 0.3}), ("random", {}),
-            ("randint", {"low": -7, "high": 11}),
-        ):  # fmt: skip
-            made.append((len(made), [[call, [n], d, arguments] for n in SIZES]))
-        made.append((2**64 - 1, [["multinomial", [], d, {"weights": WEIGHTS, "count": 3, "replacement": True}]]))
-        made.append(
-            (2**63, [["multinomial", [], d, {"weights": WEIGHTS, "count": 3}], ["multinomial", [], d, {"weights": WEIGHTS, "count": 1}]])
-        )
-        made.append((6, [["bernoulli_of", [], d, {"p": [i / 40 for i in range(41)]}], ["normal_of", [], d, {"mean": [1.0, 2.0], "std": 3.0}],
-                         ["normal_of", [], d, {"mean": 0.5, "std": [3.0, 0.5]}], ["normal_of", [], d, {"mean": [1.0, 2.0], "std": [3.0, 0.5]}],
-                         ["poisson", [], d, {"rate": [0.0, 0.5, 3.0, 9.5, 10.0, 40.0, 200.0] * 5}]]))  # fmt: skip
-    for d in ("float32", "float64"):
-        made.append((9, [["standard_gamma", [], d, {"alpha": [0.0, 0.01, 0.3, 1.0, 2.5, 30.0, 1e4] * 6}], ["normal", [3], d, {}],
-                         ["dirichlet", [], d, {"alpha": [[0.01, 0.5, 3.0], [10.0, 1.0, 0.1], [0.0, 0.0, 0.0]]}], ["normal", [1], d, {}],
-                         ["binomial", [], d, {"count": [0.0, 3.0, 30.0, 100.0, 1000.0, 7.0] * 5, "prob": [0.5, 0.2, 0.7, 0.4, 0.99, 1.0] * 5}]]))  # fmt: skip
+        made += [(len(made) + i, [[call, [n], d, arguments] for n in SIZES]) for i, (call, arguments) in enumerate(FORMULAS)]
+        made += of_parameters(d)
+    made += [(9, rejections(d)) for d in ("float32", "float64")]
     for d in INTEGER:
-        made.append((11, [["random", [40], d, {}], ["randint", [40], d, {"low": 0, "high": 2}], ["random_from", [9], d, {"low": 1}],
-                          ["bernoulli", [50], d, {"p": 0.6}]] + ([["geometric", [50], d, {"p": 0.2}]] if d != "bool" else [])))  # fmt: skip
-    made.append((12, [["randint", [20], "int64", {"low": low, "high": high}] for low, high in
-                      ((0, 2**28 - 1), (0, 2**28), (-5, 2**32 - 5), (-(2**62), 2**62 + 5), (-(2**63), 2**63 - 1))]
-                 + [["random_from", [9], "int64", {"low": -(2**63)}], ["random_from", [9], "bfloat16", {"low": -20}]]))  # fmt: skip
-    made.append((13, [["randperm", [n], d, {}] for n in (0, 1, 2, 15, 100, 511, 512, 1000, 5000) for d in ("int64", "int32", "float64")]))
-    made.append((14, [[call, [n], d, {}] for call in ("uniform", "normal") for d in ("complex64", "complex128") for n in (1, 7, 8, 20)]))
-    made.append((15, [["normal", [], "complex64", {"mean": 0.3, "std": 1.7}], ["normal", [20], "complex64", {"mean": 0.3, "std": 1.7}]]))
-    made.append((-3, [
-        ["normal", [3], "float32", {}], ["uniform", [5], "float32", {}], ["normal", [20], "float32", {}], ["normal", [1], "float64", {}],
-        ["randint", [4], "int64", {"low": 0, "high": 10}], ["randperm", [9], "int64", {}], ["normal", [], "float16", {}],
-        ["bernoulli", [7], "bool", {"p": 0.5}], ["log_normal", [5], "float64", {}], ["normal", [4], "float32", {"std": 0.0}],
-        ["exponential", [3], "float32", {}], ["normal", [2, 3, 4], "bfloat16", {}], ["uniform", [3, 0, 2], "float64", {}],
-    ]))  # fmt: skip
+        draws: list[list[Any]] = [
+            ["random", [40], d, {}],
+            ["randint", [40], d, {"low": 0, "high": 2}],
+            ["random_from", [9], d, {"low": 1}],
+            ["bernoulli", [50], d, {"p": 0.6}],
+        ]
+        made.append((11, draws if d == "bool" else [*draws, ["geometric", [50], d, {"p": 0.2}]]))
+    bounds = (0, 2**28 - 1), (0, 2**28), (-5, 2**32 - 5), (-(2**62), 2**62 + 5), (-(2**63), 2**63 - 1)
+    made.append((12, [["randint", [20], "int64", {"low": low, "high": high}] for low, high in bounds]))
+    made.append((12, [["random_from", [9], "int64", {"low": -(2**63)}], ["random_from", [9], "bfloat16", {"low": -20}]]))
+    lengths = (0, 1, 2, 15, 100, 511, 512, 1000, 5000)
+    made.append((13, [["randperm", [n], d, {}] for n in lengths for d in ("int64", "int32", "float64")]))
+    made += [(14, [[call, [n], d, {}] for n in (1, 7, 8, 20)]) for call in ("uniform", "normal") for d in ("complex64", "complex128")]
+    made.append((15, [["normal", shape, "complex64", {"mean": 0.3, "std": 1.7}] for shape in ([], [20])]))
+    made.append((-3, MIXED))
     made.append((16, [[call, [100_000], d, {}] for call in ("uniform", "normal", "bernoulli") for d in ("float32", "float64")]))
     return made
+
+
+def of_parameters(d: str) -> list[tuple[int, list[list[Any]]]]:
+    """Draws whose parameters are arrays."""
+    race: dict[str, Any] = {"weights": WEIGHTS}
+    arrays: list[tuple[str, dict[str, Any]]] = [
+        ("bernoulli_of", {"p": [i / 40 for i in range(41)]}),
+        ("normal_of", {"mean": [1.0, 2.0], "std": 3.0}),
+        ("normal_of", {"mean": 0.5, "std": [3.0, 0.5]}),
+        ("normal_of", {"mean": [1.0, 2.0], "std": [3.0, 0.5]}),
+        ("poisson", {"rate": [0.0, 0.5, 3.0, 9.5, 10.0, 40.0, 200.0] * 5}),
+    ]
+    return [
+        (2**64 - 1, [["multinomial", [], d, race | {"count": 3, "replacement": True}]]),
+        (2**63, [["multinomial", [], d, race | {"count": count}] for count in (3, 1)]),
+        (6, [[call, [], d, arguments] for call, arguments in arrays]),
+    ]
+
+
+def rejections(d: str) -> list[list[Any]]:
+    return [
+        ["standard_gamma", [], d, {"alpha": [0.0, 0.01, 0.3, 1.0, 2.5, 30.0, 1e4] * 6}],
+        ["normal", [3], d, {}],
+        ["dirichlet", [], d, {"alpha": [[0.01, 0.5, 3.0], [10.0, 1.0, 0.1], [0.0, 0.0, 0.0]]}],
+        ["normal", [1], d, {}],
+        ["binomial", [], d, {"count": [0.0, 3.0, 30.0, 100.0, 1000.0, 7.0] * 5, "prob": [0.5, 0.2, 0.7, 0.4, 0.99, 1.0] * 5}],
+    ]
 
 
 if __name__ == "__main__":

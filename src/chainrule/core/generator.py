@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from collections.abc import Iterator
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .device import cpu, device
 from .naming import TorchNamed, type_name
 
-Words = NDArray[np.uint64]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
 
 BLOCK = 624  # words that one twist of the state gives
 _FRESH = BLOCK + 1  # position of a generator that was seeded and not drawn from: PyTorch's bytes tell it from BLOCK

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .dtype import BOOL, FLOAT, FLOAT8, bfloat16, dtype, float16, float32, float64, int64, uint64
-from .generator import Generator
 from .info import iinfo
-from .sampling import DIGITS, Array, Shape, cast, filled, largest, no_kernel, takes_bits
+from .sampling import DIGITS, cast, filled, largest, no_kernel, takes_bits
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .generator import Generator
+    from .sampling import Array, Shape
 
 _WIDE_SPAN = 2**28  # from here on a sample takes 64 bits instead of 32
 _C_NAMES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
@@ -181,8 +185,8 @@ def _check_permutation(n: int, d: dtype) -> None:
 
 def _remainders(words: Array, n: int) -> NDArray[np.int64]:
     """How many places ahead each step's partner is: of the n at step 0, one of n - 1 at step 1, and so on."""
-    left: Array = np.arange(n, 1, -1, dtype=np.uint64)
-    return (words % left).view(np.int64)
+    left: Array = np.arange(n, 1, -1, dtype=np.uint32)
+    return (words.astype(np.uint32) % left).astype(np.int64)
 
 
 def _swapped(goals: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -196,21 +200,23 @@ def _swapped(goals: NDArray[np.int64]) -> NDArray[np.int64]:
 def _swapped_at_once(steps: NDArray[np.int64], goals: NDArray[np.int64]) -> NDArray[np.int64]:
     """What `_swapped` gives, without a loop over the elements.
 
-    Step i puts at i what was at goals[i], and leaves there what was at i. So i is followed back: what was at i is what
-    the last step m before it that had i for its goal brought there, hence what was at m; with no such step, i itself.
-    The element at goals[i] is, likewise, what was at m for the last step m before i with the same goal.
+    Step i takes what is at goals[i] to its place i, and leaves there what was at i. So the element at goals[i] is the one
+    that was at m, for the last step m before i with the same goal; with no such step it is goals[i] itself. And what was
+    at m is, likewise, what was at k for the last step k before m whose goal was m, and so on back.
     """
-    ahead = goals != steps
-    origin = steps.copy()
-    origin[goals[ahead]] = steps[ahead]  # of the steps that share a goal, the last stays
-    while True:
-        further = origin[origin]
-        if np.array_equal(further, origin):
-            break
-        origin = further
     by_goal = np.sort(goals << 32 | steps)
     again = np.flatnonzero(by_goal[1:] >> 32 == by_goal[:-1] >> 32)
     by_goal &= 0xFFFFFFFF
+    ahead = goals != steps
+    before = steps.copy()
+    before[goals[ahead]] = steps[ahead]  # of the steps that share a goal, the last stays
+    element = by_goal[again]
+    moved = np.arange(len(element))
+    while len(moved):
+        here = element[moved]
+        there = before[here]
+        element[moved] = there
+        moved = moved[there != here]
     shuffled = goals.copy()
-    shuffled[by_goal[again + 1]] = origin[by_goal[again]]
+    shuffled[by_goal[again + 1]] = element
     return shuffled

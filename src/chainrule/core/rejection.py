@@ -10,16 +10,20 @@ random variates" (1993); Marsaglia and Tsang, "A simple method for generating ga
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .dtype import dtype, float32, float64
 from .dtype import of as dtype_of
 from .floating_flags import quiet
-from .generator import Generator
-from .sampling import DIGITS, Array, cast, no_kernel, normal_pair
+from .sampling import DIGITS, cast, no_kernel, normal_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .generator import Generator
+    from .sampling import Array
 
 _THIRD = np.float32(1) / np.float32(3)
 _SQUEEZE = float(np.float32(0.0331))

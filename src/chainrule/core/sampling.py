@@ -6,32 +6,41 @@ memory and transposes the result. Samples that take a varying number of draws ar
 
 Where PyTorch's kernels multiply and add in one rounding, so does this module (`_fused`); bfloat16 and float16 are computed
 in float32 and then rounded. Everything is equal to PyTorch's but for the last ulps of NumPy's log, sin and cos.
+
+One function has two forms in PyTorch: on Intel's processors its x86 builds take `bernoulli_` with one probability for all
+(dropout, hence) from the Math Kernel Library; on all others, and here, it comes from the generator's own numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias
+from math import cos, log1p, sin, sqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .dtype import FLOAT8, INT, WIDE_UNSIGNED, bfloat16, dtype, float16, float32, float64
 from .dtype import of as dtype_of
 from .floating_flags import quiet
-from .generator import Generator
 from .info import finfo
 
-Array: TypeAlias = NDArray[Any]
-Doubles: TypeAlias = NDArray[np.float64]
-Shape: TypeAlias = tuple[int, ...]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from .generator import Generator
+
+    Array = NDArray[Any]
+    Doubles = NDArray[np.float64]
+    Shape = tuple[int, ...]
 
 # Samples are made in pieces that stay in the cache. A multiple of 16: the blocks of `normal` must not straddle pieces.
 _PIECE = 4096
 DIGITS = {bfloat16: 8, float16: 11, float32: 24, float64: 53}  # of the significand
-_TAU32 = np.float32(2 * math.pi)
+_TAU = 2.0 * math.pi
+_TAU32 = np.float32(_TAU)
 
 
 def no_kernel(kernel: str, d: dtype) -> NotImplementedError:
@@ -190,9 +199,9 @@ def normal_of(generator: Generator, mean: Array | float, std: Array | float, d: 
 
 def normal_pair(u: float, v: float) -> tuple[float, float]:
     """Two independent samples of N(0, 1) from two of U[0, 1) (Box and Muller)."""
-    theta = 2.0 * math.pi * u
-    radius = math.sqrt(-2.0 * math.log1p(-v))
-    return radius * math.cos(theta), radius * math.sin(theta)
+    theta = _TAU * u
+    radius = sqrt(-2.0 * log1p(-v))
+    return radius * cos(theta), radius * sin(theta)
 
 
 def normal_doubles(generator: Generator, count: int) -> Doubles:
@@ -211,7 +220,7 @@ def normal_doubles(generator: Generator, count: int) -> Doubles:
             numbers = unit.tolist()
             z[start:end] = [half for pair in map(normal_pair, numbers[0::2], numbers[1::2]) for half in pair]
         else:
-            theta = 2.0 * math.pi * unit[0::2]
+            theta = _TAU * unit[0::2]
             radius = np.sqrt(-2.0 * np.log1p(-unit[1::2]))
             np.multiply(radius, np.cos(theta), out=z[start:end:2])
             np.multiply(radius, np.sin(theta), out=z[start + 1 : end : 2])
@@ -233,16 +242,19 @@ def _in_blocks(generator: Generator, count: int, d: dtype, mean: float, std: flo
     In float32 and float64 the rest had been drawn before, as uniform numbers that nobody then needs.
     """
     draw = generator.doubles if d is float64 else generator.floats
-    rest = count % 16
-    whole = count - rest
     out = np.empty(count, d.np)
-    for start in range(0, whole, _PIECE):
-        piece = out[start : min(start + _PIECE, whole)]
-        piece[...] = cast(_box_muller(draw(len(piece)), mean, std), d)
+    full = count - count % _PIECE
+    for start in range(0, full, _PIECE):
+        out[start : start + _PIECE] = cast(_box_muller(draw(_PIECE), mean, std), d)
+    rest = count % 16
+    whole = count - full - rest
     if rest:
-        if d.itemsize > 2:
-            draw(rest)
-        out[-16:] = cast(_box_muller(draw(16), mean, std), d)
+        unit = draw(whole + (rest if d.itemsize > 2 else 0) + 16)
+        z = cast(_box_muller(np.concatenate((unit[:whole], unit[-16:])), mean, std), d)
+        out[full : full + whole] = z[:whole]
+        out[-16:] = z[-16:]
+    elif whole:
+        out[full:] = cast(_box_muller(draw(whole), mean, std), d)
     return out
 
 
@@ -253,7 +265,7 @@ def _box_muller(unit: Array, mean: float, std: float) -> Array:
     # The logarithm of float32 is taken in float64: rounded from there it agrees with PyTorch's more often than NumPy's.
     log = np.log(1 - blocks[:, 0], dtype=np.float64)
     radius = np.sqrt(log.astype(np.float32) * np.float32(-2) if single else log * -2.0)
-    theta = blocks[:, 1] * (_TAU32 if single else 2 * math.pi)
+    theta = blocks[:, 1] * (_TAU32 if single else _TAU)
     z = np.empty_like(blocks)
     np.multiply(radius, np.cos(theta), out=z[:, 0])
     np.multiply(radius, np.sin(theta), out=z[:, 1])
