@@ -411,13 +411,10 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
             if last < node.order:
                 check_saved(node)
             cts = node.pull(ct)
-            if node.frees and not keep:
+            if not keep and node.frees:
                 node.saved = None
             following = ahead = None
-            i = 0
-            for e in node.edges:
-                ct = cts[i]
-                i += 1
+            for e, ct in zip(node.edges, cts):
                 if ct is None:
                     continue
                 if e in pending:
