@@ -18,7 +18,7 @@ from .node import LEAF
 from .op import level_of
 from .tensor import Tensor, wrap, wrap_with
 from .value import Value
-from .views import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, rebase
+from .views import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, WITHOUT_GRAD, rebase, records
 
 
 def inplace(name: str, function: Callable[..., Any], x: Tensor, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
@@ -27,7 +27,7 @@ def inplace(name: str, function: Callable[..., Any], x: Tensor, args: tuple[Any,
     Raises RuntimeError for a leaf that requires gradient, a result of another shape or of a dtype that ``x`` cannot
     hold, and memory that several elements share.
     """
-    recording = MODES.grad and (x._gn is not None or any(isinstance(a, Tensor) and a._gn is not None for a in args))
+    recording = MODES.grad and (records(x) or any([isinstance(a, Tensor) and a._gn is not None for a in (*args, *kw.values())]))
     if recording:
         check_writable(x)
         source = wrap_with(snapshot(x._value), x._gn) if x._gn is not LEAF else x
@@ -98,27 +98,22 @@ def check_memory(value: np.ndarray[Any, Any]) -> None:
 
 def check_writable(x: Tensor) -> None:
     """Refuse what cannot be recorded: leaves, views of leaves, views that were taken without gradient."""
+    base = x._base
+    if base is not None:
+        if x._flags & MADE_WITHOUT_GRAD:
+            raise RuntimeError(WITHOUT_GRAD.format("is being"))
+        if x._flags & MULTI_OUTPUT:
+            node = x.grad_fn
+            taken = "A view" if node is None else f"Output {x.output_nr} of {node.name().partition('Backward')[0]} is a view and"
+            raise RuntimeError(
+                f"{taken} is being modified inplace. This view is the output of a function that returns multiple views. Such"
+                " functions do not allow the output views to be modified inplace. You should replace the inplace operation by an"
+                " out-of-place one."
+            )
+        if base._gn is LEAF:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if x._gn is LEAF:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    base = x._base
-    if base is None:
-        return
-    if base._gn is LEAF:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    if x._flags & MADE_WITHOUT_GRAD and (x._gn is not None or base._gn is not None):
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case"
-            " is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the"
-            " inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside"
-            " (if you want the inplace to be tracked)."
-        )
-    if x._flags & MULTI_OUTPUT:
-        node = x.grad_fn
-        raise RuntimeError(
-            f"Output {x.output_nr} of {node.name() if node is not None else 'a function'} is a view and is being modified"
-            " inplace. This view is the output of a function that returns multiple views. Such functions do not allow the"
-            " output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
-        )
 
 
 def check_result(name: str, x: Tensor, result: Tensor) -> None:

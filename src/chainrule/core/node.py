@@ -77,6 +77,10 @@ class Node:
         """Every saved (name, value)."""
         return []
 
+    def told(self) -> Node:
+        """The node as a tensor's ``grad_fn`` gives it."""
+        return self
+
     def name(self) -> str:
         """The node's name, such as ``'MulBackward0'``."""
         return type(self).__name__
@@ -84,7 +88,7 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """``((node, output number), …)`` for the inputs that are tensors; leaves appear as ``AccumulateGrad``."""
-        return tuple(_edge_pair(e) for e in self.edges)
+        return edge_pairs(self.edges, self.op)
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -195,6 +199,14 @@ class AccumulateGrad(Node):
         # A hook has to outlive this stand-in, so the leaf keeps it, and through it the stand-in.
         self.variable._accumulate_kept = self
         return super()._hooks()
+
+
+def edge_pairs(edges: Sequence[Any], op: Op | None) -> tuple[tuple[Any, int], ...]:
+    """The edges as ``next_functions`` shows them: index tensors and masks are arguments, but never functions' outputs."""
+    rules = None if op is None else op.rules
+    if type(rules) is list:
+        return tuple([_edge_pair(e) for e, rule in zip(edges, rules, strict=False) if rule is not None])
+    return tuple([_edge_pair(e) for e in edges])
 
 
 def _edge_pair(edge: Any) -> tuple[Any, int]:

@@ -28,6 +28,11 @@ class _TensorType(type):
 
 new = object.__new__
 
+# ``_flags`` of a tensor
+MADE_WITHOUT_GRAD = 1  # a view that was taken while nothing was recorded
+MULTI_OUTPUT = 2  # a view from an operation with several
+UNTRACKED = 4  # ``.data``: writes to it are not noticed
+
 
 class Tensor(metaclass=_TensorType):
     """A multi-dimensional array of one dtype that can record how it was computed.
@@ -50,6 +55,7 @@ class Tensor(metaclass=_TensorType):
     _hooks: Any = None
     _post_hooks: Any = None
     _flags: int = 0
+    _made: int = 0  # when a view was taken, on the tape's clock; kept only for those taken without gradient
     _name: str | None = None
 
     @property
@@ -79,6 +85,8 @@ class Tensor(metaclass=_TensorType):
         """True when operations on this tensor are recorded."""
         if self._gn is not None:
             return True
+        if self._flags & MADE_WITHOUT_GRAD and self._base is not None and self._base._gn is not None:
+            return True
         return isinstance(self._value, Value) and self._value.requires_grad
 
     @requires_grad.setter
@@ -95,10 +103,21 @@ class Tensor(metaclass=_TensorType):
         """The node that made this tensor, or None for a leaf."""
         gn = self._gn
         if gn is None:
+            if self._flags & MADE_WITHOUT_GRAD:
+                self._told_without_grad()
             return self._value.inner_grad_fn if isinstance(self._value, Value) else None
         if gn is LEAF:
             return None
-        return gn.node if gn.is_slot else gn
+        return gn.node if gn.is_slot else gn.told()
+
+    def _told_without_grad(self) -> None:
+        """Refuse to name the history of a view taken without gradient once its base has one and has been written."""
+        from .mutation import stale
+        from .views import WITHOUT_GRAD
+
+        base = self._base
+        if base is not None and base._gn is not None and stale(self._value, self._made) is not None:
+            raise RuntimeError(WITHOUT_GRAD.format("its base or another view of its base has been"))
 
     @property
     def output_nr(self) -> int:

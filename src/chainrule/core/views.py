@@ -14,13 +14,10 @@ from weakref import ref
 import numpy as np
 
 from .modes import MODES
-from .node import LEAF, Node, next_order
+from .node import LEAF, Node, Slot, edge_pairs, next_order
 from .op import Op, edge_of, record
-from .tensor import Tensor, new, wrap, wrap_with
+from .tensor import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, Tensor, new, wrap, wrap_with
 
-MADE_WITHOUT_GRAD = 1
-MULTI_OUTPUT = 2
-UNTRACKED = 4
 
 
 def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
@@ -92,7 +89,11 @@ def as_views(op: Op, x: Tensor, parts: Sequence[Any], kw: dict[str, Any]) -> tup
 def _register(out: Tensor, x: Tensor) -> None:
     """Tell the base of its new view, which inherits the marks of what it was taken from."""
     if x._flags or not MODES.grad:
-        out._flags = x._flags | (0 if MODES.grad else MADE_WITHOUT_GRAD)
+        flags = x._flags
+        if not MODES.grad:
+            out._made = next_order()
+            flags |= 0 if flags & MULTI_OUTPUT else MADE_WITHOUT_GRAD
+        out._flags = flags
     base = out._base
     views = base._views
     if views is None:
@@ -111,7 +112,7 @@ def link(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any], index: int | None =
     out._base = base
     out._replay = (*x._replay, (op, kw, index))
     _register(out, x)
-    if index is not None:
+    if index is not None and not out._flags & MADE_WITHOUT_GRAD:
         out._flags |= MULTI_OUTPUT
 
 
@@ -122,99 +123,254 @@ def replay(base: Any, steps: Sequence[tuple[Op, dict[str, Any], int | None]]) ->
     return base
 
 
-class CopySlices(Node):
-    """The base of a view after a write through the view: the base's old history, and that of what was written."""
+# What flows through a view: its part of a tensor taken out, put into zeros, and cleared. The steps are those of a view's
+# ``_replay``; ``layout`` says how the base lies in memory, so that the steps find on a copy what they found on the base.
 
-    __slots__ = ("__dict__",)
+
+def layout_of(value: Any) -> tuple[tuple[int, ...], Any, tuple[int, ...] | None]:
+    """Shape, dtype and, unless row-major, the order of the dimensions in memory from slow to fast."""
+    if not isinstance(value, np.ndarray) or value.flags.c_contiguous:
+        return (tuple(value.shape), value.dtype, None)
+    return (value.shape, value.dtype, tuple(sorted(range(value.ndim), key=lambda d: -value.strides[d])))
+
+
+def _blank(layout: Any) -> Any:
+    shape, dtype, order = layout
+    if order is None:
+        return np.zeros(shape, dtype)
+    out = np.zeros([shape[d] for d in order], dtype)
+    return out.transpose(sorted(range(len(order)), key=order.__getitem__))
+
+
+def _copied(x: Any, layout: Any) -> Any:
+    out = _blank(layout)
+    out[...] = x
+    return out
+
+
+def _take(x: Any, *, steps: Any, layout: Any) -> Any:
+    return np.array(replay(_copied(x, layout), steps))
+
+
+def _put(g: Any, *, steps: Any, layout: Any) -> Any:
+    out = _blank(layout)
+    at = replay(out, steps)
+    if 0 in at.strides or any(op.name in ("unfold", "as_strided") for op, _, _ in steps):  # elements that are one place
+        places = replay(np.arange(out.size).reshape(out.shape), steps)
+        np.add.at(out.reshape(-1), places, g)
+    else:
+        at[...] = g
+    return out
+
+
+def _clear(x: Any, *, steps: Any, layout: Any) -> Any:
+    return _write(x, 0, steps=steps, layout=layout)
+
+
+def _write(base: Any, src: Any, *, steps: Any, layout: Any) -> Any:
+    out = _copied(base, layout)
+    replay(out, steps)[...] = src
+    return out
+
+
+def _batch_take(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    from .batched import _looped as looped
+
+    x = args[0]
+    for step, how, index in kw["steps"]:
+        x = step.batch_rule(step, [x], [True], how) if isinstance(step, Op) and step.batch_rule else looped(step, [x], [True], how)
+        x = x if index is None else x[index]
+    return x.clone()
+
+
+take_view = Op(
+    "take_view", _take, kind="linear", vjp=[lambda g, steps, layout: put_view(g, steps=steps, layout=layout)], batch=_batch_take,
+    node="AsStridedBackward0",
+)  # fmt: skip
+put_view = Op(
+    "put_view", _put, kind="linear", vjp=[lambda g, steps, layout: take_view(g, steps=steps, layout=layout)],
+    node="AsStridedBackwardBackward0",
+)  # fmt: skip
+clear_view = Op("clear_view", _clear, kind="linear", vjp=[lambda g, steps, layout: clear_view(g, steps=steps, layout=layout)])
+copy_slices = Op(
+    "copy_slices", _write, kind="linear", args="base src",
+    vjp=[
+        lambda g, steps, layout: clear_view(g, steps=steps, layout=layout),
+        lambda g, steps, layout: take_view(g, steps=steps, layout=layout),
+    ], node="CopySlices",
+)  # fmt: skip
+
+
+class _Invalid(Node):
+    """The history of a view taken without gradient whose base was then written with it: nobody can say what it is."""
+
+    __slots__ = ()
     raw = True
     plain = True
     frees = False
 
-    def name(self) -> str:
-        return "torch::autograd::CopySlices"
-
     @classmethod
-    def record(cls, base_edge: Any, written_edge: Any, steps: Any) -> CopySlices:
-        """A node with the two edges (either may be None)."""
+    def make(cls) -> _Invalid:
         node = new(cls)
-        node.edges = (base_edge, written_edge)
+        node.edges = ()
         node.saved = ()
         node.fit = None
         node.order = next_order()
-        node.__dict__["steps"] = steps
         return node
 
+    def told(self) -> Node:
+        raise RuntimeError(WITHOUT_GRAD.format("its base or another view of its base has been"))
+
     def pull(self, g: Any) -> Sequence[Any]:
-        rest = None
-        region = np.array(replay(np.asarray(g), self.steps))
-        if self.edges[0] is not None:
-            rest = np.array(g)
-            replay(rest, self.steps)[...] = 0
-        return (rest, region if self.edges[1] is not None else None)
+        return (self.told(),)
 
     def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
-        region = replay(g, self.steps).clone()
-        rest = None
-        if self.edges[0] is not None:
-            rest = g.clone()
-            replay(rest, self.steps).zero_()
-        return (rest, region if self.edges[1] is not None else None)
+        return (self.told(),)
+
+
+WITHOUT_GRAD = (
+    "A view was created in no_grad mode and {} modified inplace with grad mode enabled. Given that this use case is ambiguous and"
+    " error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the"
+    " no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+)
+
+
+class CopySlices(Node):
+    """The base of a view after a recorded operation wrote through the view.
+
+    It stands for the base's old history and for that operation, whose own node it holds: as in PyTorch its edges are the
+    base's, then those of the operation's other arguments.
+    """
+
+    __slots__ = ("how", "inner")
+    raw = True
+    plain = True
+
+    inner: Any
+    how: dict[str, Any]
+
+    @classmethod
+    def make(cls, base: Any, inner: Any, how: dict[str, Any]) -> CopySlices:
+        node = new(cls)
+        node.inner = inner
+        node.how = how
+        node.edges = (base, *inner.edges[1:])
+        node.fit = None
+        node.order = next_order()
+        return node
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return edge_pairs(self.edges, self.inner.op)
+
+    @property
+    def saved(self) -> Any:  # type: ignore[override]
+        return self.inner.saved
+
+    @saved.setter
+    def saved(self, value: Any) -> None:
+        self.inner.saved = value
+
+    @property
+    def frees(self) -> bool:  # type: ignore[override]
+        return self.inner.frees  # type: ignore[no-any-return]
+
+    def saved_values(self) -> list[tuple[str, Any]]:
+        return [] if self.inner.saved is None else self.inner.saved_values()  # type: ignore[no-any-return]
+
+    def pull(self, g: Any) -> Sequence[Any]:
+        how = self.how
+        first, *others = self.inner.pull(_take(g, **how))
+        if self.edges[0] is None:
+            return (None, *others)
+        return (_write(g, 0 if first is None else first, **how), *others)
+
+    def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        how = self.how
+        first, *others = self.inner.pull_tensors(take_view(g, **how), create_graph)
+        if self.edges[0] is None:
+            return (None, *others)
+        return (clear_view(g, **how) if first is None else copy_slices(g, first, **how), *others)
+
+
+def _rebased(base: Tensor, x: Tensor, written: Tensor) -> None:
+    """Record on ``base`` that its view ``x`` was written."""
+    value, inner = base._value, written._gn
+    how = {"steps": x._replay, "layout": layout_of(value)}
+    direct = type(inner) is not Slot and isinstance(inner, Node) and inner.op is not None and len(inner.edges) > 0
+    if direct and inner.edges[0] is x._gn and not MODES.saved_hooks and not MODES.anomaly:
+        base._gn = CopySlices.make(None if base._gn is None else edge_of(base), inner, how)
+    else:
+        record(copy_slices, base, value, (value, written._value), (base, written), how)
+
+
+def records(x: Tensor) -> bool:
+    """Whether a write to ``x`` is recorded, or refused, even where nothing that is written has a history."""
+    return x._gn is not None or (x._flags & MADE_WITHOUT_GRAD != 0 and x._base is not None and x._base._gn is not None)
 
 
 def rebase(x: Tensor, written: Tensor, level_value: Any = None) -> None:
-    """Give ``x``, just written in place, the history of ``written``; its base and all views follow."""
+    """Give ``x``, just written in place, the history of ``written``; its base and all views follow.
+
+    ``level_value``: the new value, where it has no memory that the write could have reached.
+    """
     base = x._base
     if base is None:
+        base = x
         if x._gn is not written._gn:
             x._gn = written._gn
         if level_value is not None:
             x._value = level_value
-    else:
-        if level_value is not None:
-            base._value = scatter(base, written, x._replay)._value
-        old = base._gn
-        if old is not None or written._gn is not None:
-            node = CopySlices.record(
-                None if old is None else edge_of(base), None if written._gn is None else edge_of(written), x._replay
-            )
-            if level_value is not None:
-                node.__dict__["raw_values"] = False
-            base._gn = node
-    refresh(base if base is not None else x, level_value is not None)
-
-
-def scatter(base: Tensor, written: Tensor, steps: Any) -> Tensor:
-    """A copy of ``base`` in which the view holds ``written``, for values without memory."""
-    fresh = wrap(base._value)
-    index = wrap(np.arange(int(np.prod(base.shape, dtype=np.int64))).reshape(tuple(base.shape)))
-    where = replay(index, steps).reshape(-1)
-    flat = fresh.reshape(-1).index_put((where,), wrap(written._value).reshape(-1))  # type: ignore[attr-defined]
-    return flat.reshape(tuple(base.shape))  # type: ignore[no-any-return]
+    elif level_value is not None:
+        fresh = copy_slices(base, written, steps=x._replay, layout=layout_of(base._value))
+        base._value = fresh._value
+        base._gn = fresh._gn
+    elif base._gn is not None or written._gn is not None:
+        _rebased(base, x, written)
+    refresh(base, level_value is not None)
 
 
 def refresh(base: Tensor, values: bool) -> None:
-    """Replay every live view of ``base`` whose history (or value) depends on it."""
+    """Give every live view of ``base`` the history, and where there is no shared memory the value, that follows from it."""
     if not base._views or (base._gn is None and not values):
         return
-    for held in base._views:
-        view = held()
-        if view is None:
-            continue
-        if not values and view._flags & UNTRACKED:
-            continue
-        again = _replayed(base, view)
-        if again._gn is not None:
-            view._gn = again._gn
-        if values:
-            view._value = again._value
-
-
-def _replayed(base: Tensor, view: Tensor) -> Tensor:
-    """The view taken again, without becoming a registered view itself."""
-    source = wrap(base._value) if base._gn is None else wrap_with(base._value, base._gn if isinstance(base._gn, Node) else base._gn)
+    value = base._value
+    layout = layout_of(value)
     before = MODES.grad
     MODES.grad = True
     try:
-        return replay(source, view._replay)  # type: ignore[no-any-return]
+        for held in base._views:
+            view = held()
+            if view is None or (not values and view._flags & UNTRACKED):
+                continue
+            if view._flags & MADE_WITHOUT_GRAD:
+                if values:
+                    view._value = replay(wrap(value), view._replay)._value
+                else:
+                    view._gn = _Invalid.make()
+            elif values:
+                again = replay(wrap_with(value, base._gn) if base._gn is not None else wrap(value), view._replay)
+                view._value = again._value
+                if again._gn is not None:
+                    view._gn = again._gn
+            else:
+                record(take_view, view, value, (value,), (base,), {"steps": view._replay, "layout": layout})
     finally:
         MODES.grad = before
+
+
+def changed_shape(x: Tensor, op: Op, kw: dict[str, Any], back: tuple[Op, dict[str, Any]]) -> Tensor:
+    """``x`` becomes ``op(x, **kw)`` in place (``squeeze_``, ``t_`` …); ``back`` is the view operation that undoes it."""
+    result = op(wrap_with(x._value, x._gn) if x._gn is not None else wrap(x._value), **kw)
+    x._value = result._value
+    if result._gn is not None:
+        x._gn = result._gn
+    if x._base is not None:
+        x._replay = (*x._replay, (op, kw, None))
+        return x
+    for held in x._views or ():
+        view = held()
+        if view is not None:
+            view._replay = ((back[0], back[1], None), *view._replay)
+    refresh(x, False)
+    return x

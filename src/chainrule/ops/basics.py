@@ -248,8 +248,12 @@ def _parts(self: Tensor) -> tuple[Any, str | None, list[str]]:
     gn = self._gn
     if gn is LEAF:
         suffixes.append("requires_grad=True")
-    elif gn is not None:
-        suffixes.append(f"grad_fn=<{self.grad_fn.name()}>")
+    elif gn is not None or self.requires_grad:
+        try:
+            node = self.grad_fn
+            suffixes.append("requires_grad=True" if node is None else f"grad_fn=<{node.name()}>")
+        except RuntimeError:  # a view taken without gradient, written since
+            suffixes.append("grad_fn=<Invalid>")
     kind = self.dtype
     named = shows_dtype(kind, defaults.floating, no_values=not value.size)
     return value, str(kind) if named else None, suffixes

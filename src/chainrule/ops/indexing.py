@@ -334,7 +334,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     from .masking import put_at
 
     if not isinstance(value, Tensor):
-        value = wrap(checked_scalar(value, self.dtype))
+        value = wrap(np.asarray(checked_scalar(value, self.dtype), self.dtype.np))
     elif value.dtype is not self.dtype:
         if value._value.ndim or not any(_is_mask(i) for i in parsed.advanced.values()):
             raise RuntimeError(

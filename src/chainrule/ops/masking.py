@@ -17,6 +17,7 @@ from ..core.outputs import write_out
 from ..core.size import Shape, broadcast_pair, text
 from ..core.tensor import Tensor, wrap, wrap_with
 from ..core.value import Value
+from ..core.views import records
 from . import declare
 from .data import checked_scalar
 from .dims import value_of
@@ -275,7 +276,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
 
 def put_at(target: Tensor, tensors: list[Tensor], dims: Shape, values: Tensor, accumulate: bool = False) -> Tensor:
     """``index_put_`` with indices that have been read already."""
-    recording = MODES.grad and (target._gn is not None or values._gn is not None)
+    recording = MODES.grad and (records(target) or values._gn is not None)
     plain = not any(isinstance(x._value, Value) for x in (target, values, *tensors))
     if recording or not plain:
         if recording:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.batching import along_dims, batch_size, bring
 from ..core.op import OPS, Op
-from ..core.size import Shape, normalize_dim, text
+from ..core.size import Shape, contiguous_strides, normalize_dim, text
 from ..core.tensor import Tensor, materialise, wrap
 from ..core.views import as_view, as_views
 from . import declare
@@ -480,20 +480,27 @@ strided_gather = Op("strided_gather", _gather_strided, kind="linear", vjp=as_str
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Tensor:
     """The storage of ``input`` under any shape, strides and offset, counted in elements."""
     v = materialise(input)
+    kw = strided_arguments(v, size, stride, storage_offset)
+    if isinstance(v, ndarray):
+        return as_view(as_strided_op, input, as_strided_op.impl(v, **kw), kw)
+    return strided_gather(input, **kw)  # type: ignore[no-any-return]
+
+
+def strided_arguments(v: Any, size: Any, stride: Any, storage_offset: Any) -> dict[str, Any]:
+    """The keywords of ``as_strided``; without ``stride``, those that describe ``v`` itself."""
+    if isinstance(v, ndarray):
+        geometry = (v.shape, tuple([s // v.itemsize for s in v.strides]), offset(v) // v.itemsize)
+    else:
+        geometry = (tuple(v.shape), contiguous_strides(tuple(v.shape)), 0)
+    if stride is None:
+        return {"size": geometry[0], "stride": geometry[1], "start": geometry[2], "geometry": geometry}
     size, stride = sizes("as_strided", "size", (size,)), sizes("as_strided", "stride", (stride,), 3)
     if len(size) != len(stride):
         raise RuntimeError("mismatch in length of strides and shape")
     if stride and min(stride) < 0:
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     start = None if storage_offset is None else index_of("as_strided", "storage_offset", storage_offset, 4)
-    kw = {"size": size, "stride": stride, "start": start}
-    if isinstance(v, ndarray):
-        step = v.itemsize
-        kw["geometry"] = (v.shape, tuple([s // step for s in v.strides]), offset(v) // step)
-        return as_view(as_strided_op, input, as_strided_op.impl(v, **kw), kw)
-    from ..core.size import contiguous_strides
-
-    return strided_gather(input, **kw, geometry=(tuple(v.shape), contiguous_strides(tuple(v.shape)), 0))  # type: ignore[no-any-return]
+    return {"size": size, "stride": stride, "start": start, "geometry": geometry}
 
 
 # A part written into a copy

@@ -19,7 +19,7 @@ from ..core.op import Op
 from ..core.size import channels_last_3d_strides, channels_last_strides, check_inplace_shape, contiguous_strides
 from ..core.tensor import Tensor, materialise, new, wrap, wrap_with
 from ..core.value import Value
-from ..core.views import UNTRACKED
+from ..core.views import UNTRACKED, records
 from .data import NATIVE, checked_scalar, value_of, warn_of_imaginary
 from .declare import method
 from .structure import cast, sum_to, view
@@ -227,7 +227,7 @@ def write(name: str, x: Tensor, source: Tensor, node: str = "CopyBackwards") -> 
 
     ``node`` names the recorded operation; one other than a copy or a fill takes no gradient to ``source``.
     """
-    recording = MODES.grad and (x._gn is not None or source._gn is not None)
+    recording = MODES.grad and (records(x) or source._gn is not None)
     if recording:
         check_writable(x)
     have, value = x._value, source._value
