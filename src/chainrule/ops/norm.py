@@ -229,7 +229,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out
         return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype, out=out)
     if isinstance(p, str):
         if p != "fro":
-            raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found: {p}")
+            raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
         p = 2
     return vector_norm(input, 2 if p is None else p, dim, keepdim, dtype=dtype, out=out)
 
@@ -272,7 +272,7 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
     checked("dist", input)
     kind = PROMOTE[input.dtype, other.dtype]
     if kind.category < 2:
-        return vector_norm(input - other, p)  # which says what it expects
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {kind.scalar_name} instead.")
     return dist_op(to_kind(input, kind), to_kind(other, kind), p=float(p))
 
 

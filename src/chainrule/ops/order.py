@@ -93,8 +93,6 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = Fal
     >>> torch.sort(torch.tensor([3.0, 1.0, 2.0])).indices
     tensor([1, 2, 0])
     """
-    if isinstance(dim, bool):
-        dim, descending = -1, dim
     v = checked("sort", input)
     if out is not None:
         return write_out(out, sort(input, dim, descending))
@@ -164,6 +162,9 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: A
     v = checked("kthvalue", input)
     if out is not None:
         return write_out(out, kthvalue(input, k, dim, keepdim))
+    kind = kind_of(input)
+    if kind.is_complex or kind.category == 0:
+        raise NotImplementedError(f"\"kthvalue_cpu\" not implemented for '{kind.scalar_name}'")
     d = one_dim(dim, v.ndim)
     n = v.shape[d] if v.ndim else 1
     if n and not 1 <= k <= n:
@@ -231,11 +232,6 @@ def searchsorted(
 
 
 def _check_sequence(sequence: Tensor, input: Any, values: Tensor) -> None:
-    if isinstance(input, Tensor) and input.dtype is not sequence.dtype:
-        raise RuntimeError(
-            "torch.searchsorted(): boundary tensor and input value tensor should have same dtype, but got boundary tensor"
-            f" dtype {sequence.dtype.cpp_name} and input value tensor dtype {input.dtype.cpp_name}"
-        )
     if sequence.ndim == 0:
         raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
     if not isinstance(input, Tensor) and sequence.ndim != 1:

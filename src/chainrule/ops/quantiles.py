@@ -281,10 +281,12 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
     if out is not None:
         return write_out(out, histc(input, bins, min, max))
     kind = FROM_NUMPY[x.dtype]
+    if kind.is_complex:
+        raise NotImplementedError(f"\"aminmax_cpu\" not implemented for '{kind.scalar_name}'")
     if kind.category != 2:
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{kind.scalar_name}'")
     if bins <= 0:
-        raise RuntimeError("bins must be > 0")
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     low, high = _bounds("torch.histc", sort_key(x), float(min), float(max), 1)
     flat = sort_key(x).reshape(-1)
     inside = flat[(flat >= low) & (flat <= high)]

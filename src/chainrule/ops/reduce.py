@@ -401,6 +401,8 @@ def trace(input: Any) -> Any:
     tensor(5.)
     """
     v = checked("trace", input)
+    if kind_of(input).category == 0:
+        raise NotImplementedError("\"trace\" not implemented for 'Bool'")
     if v.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {v.ndim}")
     return trace_op(input)

@@ -135,7 +135,7 @@ def _one(dim: Any, axis: Any, name: str) -> Any:
     if dim is None:
         dim = axis
     if dim is None:
-        raise TypeError(f'{name}() missing 1 required positional argument: "dim"')
+        raise TypeError(f'{name}() missing 1 required positional arguments: "dim"')
     return dim
 
 

@@ -72,6 +72,11 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
     (tensor([1, 2, 3]), tensor([1, 1, 2]))
     """
     x = _raw("unique", input)
+    kind = FROM_NUMPY[x.dtype]
+    if kind.is_complex:
+        raise NotImplementedError(f"\"unique\" not implemented for '{kind.scalar_name}'")
+    if dim is not None and 0 in [n for i, n in enumerate(x.shape) if i != one_dim(dim, x.ndim)]:
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     return _answer(_unique(x, None if dim is None else one_dim(dim, x.ndim)), return_inverse, return_counts)
 
 
