@@ -9,21 +9,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeVar, overload
-
-F = TypeVar("F", bound=Callable[..., Any])
+from typing import Any
 
 
 class OutOfMemoryError(RuntimeError):
     """What an allocation on an accelerator raises (``torch.OutOfMemoryError``)."""
 
-    __module__ = "torch"
-
 
 class AcceleratorError(RuntimeError):
     """What an operation on an accelerator raises (``torch.AcceleratorError``)."""
-
-    __module__ = "torch"
 
 
 # ---- threads ----------------------------------------------------------------------------------------------------------
@@ -176,14 +170,6 @@ def get_device_module(device: Any = None) -> ModuleType:
 
 COMPILE_MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 COMPILE_BACKENDS = ("cudagraphs", "inductor", "openxla", "tvm", "eager", "aot_eager", "aot_ts", "ts", "onnxrt", "ipex")
-
-
-@overload
-def compile(model: F, **options: Any) -> F: ...
-
-
-@overload
-def compile(model: None = None, **options: Any) -> Callable[[F], F]: ...
 
 
 def compile(

@@ -7,7 +7,6 @@ package at its first ``import torch``.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -71,7 +70,8 @@ class TorchAlias:
 
 def _installed() -> TorchAlias | None:
     # By what it stands for, not by class: a fresh interpreter's copy of this file has a class of its own.
-    return next((f for f in sys.meta_path if getattr(f, "stands_for", None) == PACKAGE), None)  # type: ignore[misc]
+    finders: list[Any] = list(sys.meta_path)
+    return next((f for f in finders if getattr(f, "stands_for", None) == PACKAGE), None)
 
 
 def is_active() -> bool:

@@ -37,7 +37,7 @@ def test_docstrings(module, tmp_path):
 def test_a_wrong_example_is_noticed(tmp_path):
     wrong = tmp_path / "wrong.md"
     wrong.write_text("Text.\n\n```python\nx = 1\n```\n\n- and\n\n  ```python\n  >>> x + 1\n  3\n  ```\n")
-    with pytest.raises(AssertionError, match="Expected:\n    3\nGot:\n    2"):
+    with pytest.raises(AssertionError, match=r"Expected:\s+3\s+Got:\s+2"):
         passes(str(wrong), tmp_path)
     wrong.write_text("```python\nx = 1\nassert x == 2\n```\n")
     with pytest.raises(AssertionError, match="line 3"):

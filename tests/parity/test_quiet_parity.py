@@ -65,7 +65,7 @@ t.cuda.get_sync_debug_mode()
 t.cuda.set_per_process_memory_fraction(0.5)
 t.cuda.utilization()
 t.cuda.cudart()
-t.cuda.OutOfMemoryError is t.OutOfMemoryError, t.OutOfMemoryError, t.OutOfMemoryError.__mro__[1]
+t.cuda.OutOfMemoryError is t.OutOfMemoryError, t.OutOfMemoryError.__name__, t.OutOfMemoryError.__mro__[1]
 t.cuda.nvtx.range_push('a')
 t.cuda.nvtx.range('a').__enter__()
 t.cuda.memory.memory_allocated(), t.cuda.random.manual_seed_all(3)

@@ -64,10 +64,9 @@ def is_autocast_enabled(device_type: str = "cuda") -> bool:
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
     """`set_autocast_enabled("cpu", True)`; with one argument it is about CUDA."""
-    if isinstance(device_type, bool):
-        device_type, enabled = "cuda", device_type
-    is_autocast_enabled(device_type)
-    _state.enabled[_kind(device_type)] = bool(enabled)
+    kind, on = ("cuda", device_type) if isinstance(device_type, bool) else (device_type, bool(enabled))
+    is_autocast_enabled(kind)
+    _state.enabled[_kind(kind)] = on
 
 
 def get_autocast_dtype(device_type: str) -> Any:
@@ -125,9 +124,9 @@ class autocast:
     RuntimeError when there is no such kind of device.
 
     >>> import chainrule as torch
-    >>> with torch.autocast("cpu"):
+    >>> with torch.autocast("cpu", enabled=False):
     ...     torch.is_autocast_enabled("cpu")
-    True
+    False
     """
 
     def __init__(self, device_type: str, dtype: Any = None, enabled: bool = True, cache_enabled: bool | None = None) -> None:
@@ -159,10 +158,9 @@ class autocast:
         _state.enabled[kind], _state.dtype[kind], _state.cache_enabled = self._enabled, self.fast_dtype, self._cache_enabled
         return self
 
-    def __exit__(self, *exc: object) -> bool:
+    def __exit__(self, *exc: object) -> None:
         kind = self.device
         _state.enabled[kind], _state.dtype[kind], _state.cache_enabled = self._previous.pop()
-        return False
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return autocast_decorator(self, func)
@@ -179,11 +177,14 @@ def autocast_decorator(autocast_instance: autocast, func: Callable[..., Any]) ->
     return decorated
 
 
+def _cast_tensor(x: Any, device_type: str, dtype: Any) -> Any:
+    return x.to(dtype) if x.is_floating_point() and x.device.type == device_type and x.dtype != float64 else x
+
+
 def _cast(value: Any, device_type: str, dtype: Any) -> Any:
     """`value` with the floating-point tensors of that kind of device inside it in `dtype`."""
     if isinstance(value, Tensor):
-        eligible = value.is_floating_point() and value.device.type == device_type and value.dtype != float64
-        return value.to(dtype) if eligible else value
+        return _cast_tensor(value, device_type, dtype)
     if isinstance(value, dict):
         return {_cast(k, device_type, dtype): _cast(v, device_type, dtype) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -172,9 +172,10 @@ class GradScaler:
         reason = (
             "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with requires_grad=False."
         )
-        if not isinstance(new_scale, Tensor) or new_scale.numel() != 1 or new_scale.requires_grad:
+        value: Any = new_scale
+        if not isinstance(new_scale, Tensor) or value.numel() != 1 or value.requires_grad:
             raise AssertionError(reason)
-        self._scale.copy_(new_scale.reshape(()))
+        self._scale.copy_(value.reshape(()))
 
     def _need_scale(self, function: str) -> float:
         if self._scale is None:

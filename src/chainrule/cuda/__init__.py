@@ -220,16 +220,17 @@ class device:
     """Selects a device for a block; only "no device" (None or a negative index) can be selected here."""
 
     def __init__(self, device: Any) -> None:
-        self.idx = -1 if device is None else device if isinstance(device, int) else getattr(device, "index", None)
-        if self.idx is None:
-            self.idx = 0
+        if device is None or isinstance(device, int):
+            self.idx = -1 if device is None else device
+        else:
+            self.idx = getattr(device, "index", None) or 0
 
     def __enter__(self) -> None:
         if self.idx >= 0:
             raise RuntimeError("PyTorch was compiled without CUDA support")
 
-    def __exit__(self, *exc: object) -> bool:
-        return False
+    def __exit__(self, *exc: object) -> None:
+        return None
 
 
 class device_of(device):

@@ -65,6 +65,10 @@ class _Key:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._value,)
 
+    def get(self, container: Any) -> Any:
+        """What this step leads to inside `container`."""
+        return container[self._value]
+
 
 class SequenceKey(_Key):
     """The position in a list, tuple or deque."""
@@ -82,9 +86,6 @@ class SequenceKey(_Key):
 
     def __str__(self) -> str:
         return f"[{self._value!r}]"
-
-    def get(self, sequence: Any) -> Any:
-        return sequence[self._value]
 
 
 class MappingKey(_Key):
@@ -104,9 +105,6 @@ class MappingKey(_Key):
     def __str__(self) -> str:
         return f"[{self._value!r}]"
 
-    def get(self, mapping: Any) -> Any:
-        return mapping[self._value]
-
 
 class GetAttrKey(_Key):
     """The attribute of a namedtuple or dataclass."""
@@ -125,8 +123,8 @@ class GetAttrKey(_Key):
     def __str__(self) -> str:
         return f".{self._value}"
 
-    def get(self, obj: Any) -> Any:
-        return getattr(obj, self._value)
+    def get(self, container: Any) -> Any:
+        return getattr(container, self._value)
 
 
 KeyEntry = _Key

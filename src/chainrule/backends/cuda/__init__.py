@@ -43,6 +43,8 @@ class _NoPlans:
     """The cache of Fourier transform plans, which needs a device."""
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
         _lazy_init()
 
 
