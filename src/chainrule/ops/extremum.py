@@ -42,9 +42,23 @@ def _shared_jvp(tangents: Any, out: Any, args: Any, kw: dict[str, Any]) -> Any:
     return sum_dims(t, **kw) / cast(sum_dims(chosen, **kw), dtype=kind_of(t).np)
 
 
+_NARROW = 32
+
+
+def reduced(reduce: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    """``reduce(x, axis=dim, keepdims=keepdim)`` on a raw array, quicker over many short rows.
+
+    NumPy spends 50 ns on every row; a transposed copy has only few.
+    """
+    if x.ndim == 2 and dim == (1,) and x.shape[1] <= _NARROW <= x.shape[0]:
+        r = reduce(x.T.copy(), axis=0)
+        return r.reshape(-1, 1) if keepdim else r
+    return reduce(x, axis=dim, keepdims=keepdim)
+
+
 def _extremum(reduce: Any) -> Any:
     def impl(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
-        r = reduce(x, axis=dim, keepdims=keepdim)
+        r = reduced(reduce, x, dim, keepdim)
         return r if isinstance(r, np.ndarray) or r.dtype.kind != "V" else np.asarray(r)
 
     return impl

@@ -38,6 +38,16 @@ def order(x: Any, dim: int, descending: bool) -> Any:
     return x.shape[dim] - 1 - found
 
 
+def ranked(x: Any, dim: int, place: int) -> Any:
+    """The index of the element that would be at ``place`` if ``x`` were sorted along ``dim``; the first of equal ones."""
+    key = sort_key(x)
+    found = np.partition(key, place, axis=dim).take([place], axis=dim)
+    hit = key == found
+    if found.dtype.kind == "f":
+        hit |= (key != key) & (found != found)
+    return hit.argmax(dim)
+
+
 def _sort(x: Any, *, dim: int, descending: bool) -> tuple[Any, Any]:
     index = order(x, dim, descending)
     return take_along.impl(x, index, dim=dim), index
@@ -73,7 +83,7 @@ def _topk(x: Any, *, dim: int, k: int, largest: bool) -> tuple[Any, Any]:
 
 
 topk_op = Op("topk", _topk, kind="general", outputs=2, vjp=[_sort_rule], jvp=_sort_jvp, batch=_up)
-kthvalue_op = selecting("kthvalue", lambda x, dim, k: order(x, dim, False).take(k - 1, axis=dim), "KthvalueBackward0")
+kthvalue_op = selecting("kthvalue", lambda x, dim, k: ranked(x, dim, k - 1), "KthvalueBackward0")
 argsort_op = Op("argsort", lambda x, *, dim, descending: order(x, dim, descending), kind="general", batch=_up)
 
 

@@ -16,7 +16,7 @@ from . import declare
 from .along import take_along
 from .compare import where
 from .extremum import select, selecting, shared
-from .order import order, sort_key
+from .order import order, ranked, sort_key
 from .reducing import checked, kind_of, numpy_names, one_dim
 from .structure import cast_to, permute, view
 
@@ -26,17 +26,16 @@ from .structure import cast_to, permute, view
 def _median_index(x: Any, dim: int, ignore_nan: bool) -> Any:
     """The index of the lower median; with NaN among the elements that of the first NaN, unless they are ignored."""
     key = sort_key(x)
-    sorted_index = order(key, dim, False)
     n = x.shape[dim]
     is_nan = key != key
     if not is_nan.any():
-        return sorted_index.take((n - 1) // 2, axis=dim)
+        return ranked(x, dim, (n - 1) // 2)
     missing = is_nan.sum(dim, keepdims=True)
     if ignore_nan:
         place = np.maximum(0, (n - missing - 1) // 2)
     else:
         place = np.where(missing > 0, n - missing, (n - 1) // 2)
-    return np.take_along_axis(sorted_index, place, dim).squeeze(dim)
+    return np.take_along_axis(order(key, dim, False), place, dim).squeeze(dim)
 
 
 def _median_of_all(ignore_nan: bool) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.dtype import FROM_NUMPY, as_dtype, dtype, int64
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.inference import ACTIVE, mark
 from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.size import normalize_dim, normalize_dims
@@ -50,7 +51,7 @@ def prompt(op: Op) -> Callable[..., Any]:
         if constant or input._gn is None:
             out = new(Tensor)
             out._value = r
-            return out
+            return mark(out) if ACTIVE.threads else out
         return finish(r, (v,), (input,), kw)
 
     return run

@@ -64,7 +64,29 @@ def _shift(x: Any, *, dim: int, by: int) -> Any:
 shift = Op("shift", _shift, kind="linear", vjp=[lambda g, dim, by: shift(g, dim=dim, by=-by)], batch=_up)
 
 
+def _in_blocks(a: Any, b: Any) -> Any:
+    """A long forward recurrence: in blocks side by side, then from block to block."""
+    n = len(b)
+    size = int(n**0.5)
+    blocks = -(-n // size)
+    pad = (0, blocks * size - n)
+    a, b = (np.pad(v, pad).reshape(blocks, size).T.copy() for v in (a, b))
+    factor, y = np.empty_like(a), np.empty_like(b)
+    factor[0], y[0] = a[0], b[0]
+    for k in range(1, size):
+        np.multiply(a[k], factor[k - 1], factor[k])
+        np.multiply(a[k], y[k - 1], y[k])
+        y[k] += b[k]
+    carries = _recurrence(factor[-1], y[-1], dim=0, reverse=False)
+    y[:, 1:] += factor[:, 1:] * carries[:-1]
+    return y.T.reshape(-1)[:n]
+
+
 def _recurrence(a: Any, b: Any, *, dim: int, reverse: bool) -> Any:
+    if a.ndim == 1 and len(b) > 4096:
+        y = _flip(_in_blocks(_flip(a, 0), _flip(b, 0)), 0) if reverse else _in_blocks(a, b)
+        if np.isfinite(y).all():  # else a product of many factors overflowed, or there was an infinity to begin with
+            return np.ascontiguousarray(y)
     if a.ndim == 1:
         pairs = zip(a.tolist(), b.tolist(), strict=True)
         steps = list(accumulate(reversed(list(pairs)) if reverse else pairs, lambda y, ab: (0.0, ab[1] + ab[0] * y[1]), initial=(0.0, 0.0)))
