@@ -528,7 +528,10 @@ newaxis = None
 
 
 # Names of this page whose modules load at first use.
-_HOMES = {"autocast": "amp", "vmap": "func", "TypedStorage": "storage", "UntypedStorage": "storage"}
+_HOMES = {
+    "TypedStorage": "storage", "UntypedStorage": "storage", "autocast": "amp", "load": "serialization", "save": "serialization",
+    "vmap": "func",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -75,7 +75,7 @@ class DataLoader:
         self._workers: Any = None
 
     def __iter__(self) -> Iterator[Any]:
-        from ...ops.creation import empty
+        from ...ops.factories import empty
 
         base_seed = int(empty((), dtype=_int64()).random_(generator=self.generator).item())  # type: ignore[attr-defined]
         indices = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)

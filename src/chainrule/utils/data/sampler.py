@@ -13,7 +13,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 def fresh_generator() -> Any:
     """A generator seeded from the default one."""
-    from ...ops.creation import empty
+    from ...ops.factories import empty
     from ...ops.random import Generator
 
     generator = Generator()
