@@ -14,7 +14,6 @@ from ..core.dtype import int64, uint8
 from ..core.op import Op
 from ..core.size import text
 from ..core.tensor import Tensor
-from ..core.value import Value
 from .compare import where
 from .matmul import check_tensors, same_scalar_type
 from .products import wide

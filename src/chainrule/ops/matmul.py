@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..core.size import broadcast_pair, expand_shape, text
 from ..core.tensor import Tensor
 from . import declare
 from .products import bmm as bmm_op
-from .products import column_sums, column_times_row, conj, mT, matmul_op, row_mm, wide
+from .products import column_sums, column_times_row, conj, matmul_op, mT, row_mm, wide
 from .products import dot as dot_op
 from .products import mm as mm_op
 from .products import mv as mv_op
@@ -51,8 +52,12 @@ def check_mm(x: Tensor, y: Tensor, first: str = "self", second: str = "mat2") ->
 
 def _check_inner(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     if a[-1] != b[-2]:
-        rows = int(np.prod(a[:-1]))
-        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a[-1]} and {b[-2]}x{b[-1]})")
+        raise RuntimeError(mm_text(a, b))
+
+
+def mm_text(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    """PyTorch's words for matrices that cannot be multiplied."""
+    return f"mat1 and mat2 shapes cannot be multiplied ({prod(a[:-1])}x{a[-1]} and {b[-2]}x{b[-1]})"
 
 
 def refuse_bool(kind: dtype, kernel: str) -> None:
@@ -171,7 +176,7 @@ def _stacks(x: Tensor, y: Tensor) -> Any:
     a, b = x.ndim, y.ndim
     if b == 1:
         if x.shape[-1] != y.shape[0]:
-            rows = int(np.prod(x.shape[:-1]))
+            rows = prod(x.shape[:-1])
             raise RuntimeError(f"size mismatch, got input ({rows}), mat ({rows}x{x.shape[-1]}), vec ({y.shape[0]})")
         product = _stacks_of(x, view(y, shape=(y.shape[0], 1)), "addmv_impl_cpu")
         return _named_view(product, tuple(x.shape[:-1]))
@@ -190,7 +195,7 @@ def _stacks_of(x: Tensor, y: Tensor, kernel: str) -> Any:
         kernel = "addmm_impl_cpu_"
     lead = broadcast_pair(xs[:-2], ys[:-2])
     if xs[-1] != ys[-2]:
-        n = int(np.prod(lead))
+        n = prod(lead)
         raise RuntimeError(f"Expected size for first two dimensions of batch2 tensor to be: [{n}, {xs[-1]}] but got: [{n}, {ys[-2]}].")
     same_scalar_type(x, y)
     refuse_bool(x.dtype, kernel)
@@ -312,7 +317,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     if input.ndim == 1 and other.ndim == 1:
         product = dot_op(input, other)
     else:
-        n, m = int(np.prod(xs[:-1])), int(np.prod(ys[:-1]))
+        n, m = prod(xs[:-1]), prod(ys[:-1])
         product = mm_op(view(input, shape=(n, xs[-1])), mT(view(other, shape=(m, ys[-1]))))
     return done(view(product, shape=xs[:-1] + ys[:-1]), out)
 
@@ -330,7 +335,7 @@ def _linear_impl(b: Any, x: Any, w: Any) -> Any:
 
 def _rows(x: Any) -> Any:
     shape = x.shape
-    return x if len(shape) == 2 else view(x, shape=(int(np.prod(shape[:-1])), shape[-1]))
+    return x if len(shape) == 2 else view(x, shape=(prod(shape[:-1]), shape[-1]))
 
 
 def _linear_w(g: Any, x: Any) -> Any:
@@ -446,8 +451,9 @@ def _linear_general(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     if b is not None:
         for first, second, p, q in (("mat1", "mat2", x, w), ("self", "mat2", b, w)):
             if p.dtype is not q.dtype:
-                raise RuntimeError(f"{first} and {second} must have the same dtype, but got {p.dtype.scalar_name} and {q.dtype.scalar_name}")
-    rows, inner_size, out_size = int(np.prod(x.shape[:-1])), x.shape[-1], w.shape[0]
+                names = f"{p.dtype.scalar_name} and {q.dtype.scalar_name}"
+                raise RuntimeError(f"{first} and {second} must have the same dtype, but got {names}")
+    rows, inner_size, out_size = prod(x.shape[:-1]), x.shape[-1], w.shape[0]
     if inner_size != w.shape[1]:
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows}x{inner_size} and {w.shape[1]}x{out_size})")
     if x.dtype is not w.dtype:

@@ -14,8 +14,8 @@ from ..core.naming import argument_error
 from ..core.size import text
 from ..core.tensor import Tensor
 from ..core.value import Value
-from .normalising import Ints, affine_of, batch_norm_eval, batch_norm_op, group_norm_op, layer_norm_op, moments
 from .matmul import check_tensors
+from .normalising import Ints, affine_of, batch_norm_eval, batch_norm_op, group_norm_op, layer_norm_op, moments
 from .products import wide
 from .quick import recorder
 from .structure import view

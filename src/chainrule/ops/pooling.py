@@ -24,8 +24,8 @@ def _numbers(function: str, name: str, value: Any, dims: int, default: Ints | No
     if len(given) == 1:
         return given * dims
     if len(given) != dims:
-        many = "a tuple of " + _COUNT[dims] if default is None or name == "kernel_size" else "omitted, a single int, or a tuple of " + _COUNT[dims]
-        raise RuntimeError(f"{function}: {name} must either be a single int, or {many}")
+        omitted = "" if default is None else "omitted, "
+        raise RuntimeError(f"{function}: {name} must either be {omitted}a single int, or a tuple of {_COUNT[dims]}")
     return given
 
 
@@ -320,6 +320,21 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     return pair if return_indices else pair[0]
 
 
+def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """:func:`adaptive_max_pool1d` and the places of the maxima."""
+    return _adaptive_max_of("adaptive_max_pool1d", 1, input, output_size)
+
+
+def adaptive_max_pool2d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """:func:`adaptive_max_pool2d` and the places of the maxima."""
+    return _adaptive_max_of("adaptive_max_pool2d", 2, input, output_size)
+
+
+def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """:func:`adaptive_max_pool3d` and the places of the maxima."""
+    return _adaptive_max_of("adaptive_max_pool3d", 3, input, output_size)
+
+
 # -- back from maxima ----------------------------------------------------------------------------------------------------
 
 
@@ -341,7 +356,9 @@ def _unpool(function: str, dims: int, input: Any, indices: Any, kernel_size: Any
         given = tuple(output_size)
         size = given[-dims:] if len(given) in (dims, dims + 1, dims + 2) else given
         if len(size) != dims:
-            raise ValueError(f"output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a length of '{len(given)}'")
+            raise ValueError(
+                f"output_size should be a sequence containing {dims} or {dims + 2} elements, but it has a length of '{len(given)}'"
+            )
         for d in range(dims):
             low, high = default[d] - stride[d], default[d] + stride[d]
             if not low < size[d] < high:
@@ -390,8 +407,11 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
