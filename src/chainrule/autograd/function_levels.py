@@ -97,7 +97,8 @@ def _batched(cls: Any, args: tuple[Any, ...], level: int) -> Any:
         if cls.generate_vmap_rule:
             raise RuntimeError(
                 f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overriden vmap staticmethod."
-                " Please set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity."
+                " Please set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity. For more details, please"
+            " see https://pytorch.org/docs/main/notes/extending.func.html"
             )
         inner = [x for x, _b in pairs]
         dims = tuple([0 if b else None for _x, b in pairs])
@@ -113,7 +114,8 @@ def _batched(cls: Any, args: tuple[Any, ...], level: int) -> Any:
     if not cls.generate_vmap_rule:
         raise RuntimeError(
             f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and implement the vmap"
-            " staticmethod or set generate_vmap_rule=True."
+            " staticmethod or set generate_vmap_rule=True. For more details, please see"
+            " https://pytorch.org/docs/main/notes/extending.func.html"
         )
     out = _generated(cls, [b for _x, b in pairs], size, mode).apply(*[x for x, _b in pairs])
     return _mapped(out, lambda k, o: wrap(Batched(level, o)) if isinstance(o, Tensor) else o)

@@ -267,7 +267,7 @@ def check_saved(node: Node) -> None:
                 if name.startswith("out"):
                     origin = f", which is output {name[3:] or 0} of {_short(node.name())},"
                 else:
-                    names = node.op.argnames  # type: ignore[union-attr]
+                    names = () if node.op is None else node.op.argnames
                     edge = node.edges[names.index(name)] if name in names else None
                     if edge is not None and not edge.is_leaf_edge:
                         origin = f", which is output {edge.index if edge.is_slot else 0} of {_short(write.operation)},"

@@ -103,7 +103,40 @@ def _entry(value: Any) -> Write:
         write = _WRITES[key] = Write()
         if isinstance(owner, np.ndarray):
             write.guard = weakref.ref(owner, lambda _ref, key=key: _WRITES.pop(key, None))
+        else:
+            write.guard = owner
+            _NUMBERS.add(key)
     return write
+
+
+class _Numbers:
+    """The records of NumPy scalars, which no weak reference can watch.
+
+    A record holds its scalar, so that no other takes over its identity, until nobody else does.
+    """
+
+    __slots__ = ("keys", "limit")
+
+    def __init__(self) -> None:
+        self.keys: list[int] = []
+        self.limit = 256
+
+    def add(self, key: int) -> None:
+        self.keys.append(key)
+        if len(self.keys) > self.limit:
+            self.keys = [k for k in self.keys if not self.dropped(k)]
+            self.limit = max(256, 2 * len(self.keys))
+
+    def dropped(self, key: int) -> bool:
+        """Drop the record when it alone holds its scalar."""
+        write = _WRITES.get(key)
+        if write is not None and sys.getrefcount(write.guard) > 2:  # the record and this call
+            return False
+        _WRITES.pop(key, None)
+        return True
+
+
+_NUMBERS = _Numbers()
 
 
 def written(value: Any, operation: str) -> None:
@@ -148,7 +181,7 @@ def stale_error(node: Node, write: Write, value: Any, output_of: str, expected: 
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[torch.{kind}Tensor [{shape}]]{output_of} is at version {write.count}; expected version {expected} instead."
         " Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
-        f"torch.autograd.set_detect_anomaly(True).{where}"
+        f"torch.autograd.set_detect_anomaly(True, check_nan=False).{where}"
         f" {node.name()} had saved it: compute with a clone, or out of place."
     )
 

@@ -249,6 +249,9 @@ class CopySlices(Node):
     inner: Any
     how: dict[str, Any]
 
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
+
     @classmethod
     def make(cls, base: Any, inner: Any, how: dict[str, Any]) -> CopySlices:
         node = new(cls)

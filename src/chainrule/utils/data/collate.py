@@ -66,11 +66,11 @@ def default_collate(batch: Any) -> Any:
         except (TypeError, AttributeError):
             return columns
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*[default_collate(list(column)) for column in zip(*batch, strict=True)])
+        return type(first)(*[default_collate(column) for column in zip(*batch, strict=True)])
     if isinstance(first, collections.abc.Sequence):
         if any(len(b) != len(first) for b in batch):
             raise RuntimeError("each element in list of batch should be of equal size")
-        return [default_collate(list(column)) for column in zip(*batch, strict=True)]
+        return [default_collate(column) for column in zip(*batch, strict=True)]
     raise TypeError(_REFUSED.format(type(first)))
 
 
