@@ -13,7 +13,7 @@ import numpy as np
 
 from .inference import refuse_write
 from .modes import MODES
-from .mutation import written
+from .mutation import carry, written
 from .node import LEAF
 from .op import level_of
 from .tensor import Tensor, wrap, wrap_with
@@ -63,13 +63,14 @@ def store(name: str, x: Tensor, value: Any) -> None:
     if x._flags:
         refuse_write(x)
     if isinstance(have, np.generic):
+        new_value = value if value.dtype == have.dtype else value.astype(have.dtype)
+        x._value = fresh = np.array(new_value).reshape(())
+        if isinstance(have, np.bool_):  # there are only two of them, which all tensors share
+            if not x._flags & UNTRACKED:
+                written(fresh, name)
+            return
         if not x._flags & UNTRACKED:
             written(have, name)
-        new_value = value if value.dtype == have.dtype else value.astype(have.dtype)
-        fresh = np.array(new_value).reshape(())
-        x._value = fresh
-        from .mutation import carry
-
         carry(have, fresh)
         return
     if not have.flags.writeable or 0 in have.strides:
