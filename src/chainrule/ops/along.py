@@ -53,12 +53,12 @@ def _both(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
     return op(*args, **{**kw, "dim": kw["dim"] + 1})
 
 
-take_along = Op(
+take_along: Op = Op(
     "take_along", _take, kind="linear", args="x index",
     vjp=[lambda g, x_shape, index, dim: put_along(g, index, dim=dim, size=x_shape[dim], unique=False), None],
     batch=_both, node="GatherBackward0",
 )  # fmt: skip
-put_along = Op(
+put_along: Op = Op(
     "put_along", _put, kind="linear", args="g index",
     vjp=[lambda g, index, dim: take_along(g, index, dim=dim), None],
     batch=_both, node="ValueSelectingReductionBackward0",

@@ -25,6 +25,8 @@ from .structure import cast, kept, sum_dims, sum_to, view
 from .summation import add_over
 
 INF = float("inf")
+_maximum: Any = np.maximum
+_minimum: Any = np.minimum
 
 # -- the primitive -------------------------------------------------------------------------------------------------------
 
@@ -42,9 +44,9 @@ def _norm(x: Any, *, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
         return add_over((x != 0).astype(x.real.dtype), dim=dim, keepdim=keepdim)
     size = np.abs(x)
     if ord == INF:
-        return np.maximum.reduce(size, axis=dim, keepdims=keepdim, initial=0)
+        return _maximum.reduce(size, axis=dim, keepdims=keepdim, initial=0)
     if ord == -INF:
-        return np.minimum.reduce(size, axis=dim, keepdims=keepdim, initial=INF)
+        return _minimum.reduce(size, axis=dim, keepdims=keepdim, initial=INF)
     if ord == 1:
         return add_over(size, dim=dim, keepdim=keepdim)
     r = add_over(size ** size.dtype.type(ord), dim=dim, keepdim=keepdim)
@@ -234,6 +236,27 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out
     return vector_norm(input, 2 if p is None else p, dim, keepdim, dtype=dtype, out=out)
 
 
+@declare.method(inplace=True)
+def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
+    """``input`` with every slice along ``dim`` whose norm of order ``p`` exceeds ``maxnorm`` scaled down to it.
+
+    >>> import chainrule as torch
+    >>> torch.renorm(torch.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    v = checked("renorm", input)
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if v.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {v.ndim} dimensions")
+    dim = one_dim(dim, v.ndim)
+    size = vector_norm(input, p, tuple([i for i in range(v.ndim) if i != dim]), True)
+    return input * where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+
+
 def frobenius_norm(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The root of the sum of squares over ``dim``."""
     return vector_norm(input, 2, dim, keepdim)
@@ -276,4 +299,4 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
     return dist_op(to_kind(input, kind), to_kind(other, kind), p=float(p))
 
 
-__all__ = ["dist", "frobenius_norm", "norm"]
+__all__ = ["dist", "frobenius_norm", "norm", "renorm"]

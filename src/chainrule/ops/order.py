@@ -39,13 +39,16 @@ def order(x: Any, dim: int, descending: bool) -> Any:
 
 
 def ranked(x: Any, dim: int, place: int) -> Any:
-    """The index of the element that would be at ``place`` if ``x`` were sorted along ``dim``; the first of equal ones."""
+    """The index of the element that is at ``place`` in the stable order of ``x`` along ``dim``; ``x`` holds no NaN there.
+
+    Selecting is many times as quick as sorting.
+    """
     key = sort_key(x)
     found = np.partition(key, place, axis=dim).take([place], axis=dim)
-    hit = key == found
-    if found.dtype.kind == "f":
-        hit |= (key != key) & (found != found)
-    return hit.argmax(dim)
+    equal = np.cumsum(key == found, axis=dim)
+    before = np.add.reduce(key < found, axis=dim, keepdims=True)
+    # Of equal elements, the one that comes at this place.
+    return (equal == place + 1 - before).argmax(dim)
 
 
 def _sort(x: Any, *, dim: int, descending: bool) -> tuple[Any, Any]:
@@ -83,7 +86,14 @@ def _topk(x: Any, *, dim: int, k: int, largest: bool) -> tuple[Any, Any]:
 
 
 topk_op = Op("topk", _topk, kind="general", outputs=2, vjp=[_sort_rule], jvp=_sort_jvp, batch=_up)
-kthvalue_op = selecting("kthvalue", lambda x, dim, k: ranked(x, dim, k - 1), "KthvalueBackward0")
+
+
+def _kth_index(x: Any, dim: int, k: int) -> Any:
+    key = sort_key(x)
+    return ranked(x, dim, k - 1) if (key == key).all() else order(key, dim, False).take(k - 1, axis=dim)
+
+
+kthvalue_op = selecting("kthvalue", _kth_index, "KthvalueBackward0")
 argsort_op = Op("argsort", lambda x, *, dim, descending: order(x, dim, descending), kind="general", batch=_up)
 
 

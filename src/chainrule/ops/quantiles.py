@@ -147,7 +147,7 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def _check_quantile(name: str, x: Tensor, q: Any, interpolation: str) -> Tensor:
+def _check_quantile(name: str, x: Tensor, q: Any, interpolation: str) -> Any:
     if 0 in x.shape:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if x.dtype.name not in ("float32", "float64"):
@@ -293,6 +293,10 @@ def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0, *, out: A
     return wrap(np.bincount(place, minlength=bins).astype(x.dtype))
 
 
+def _ends(given: Any) -> tuple[float, float]:
+    return (0.0, 0.0) if given is None else (float(given[0]), float(given[1]))
+
+
 @declare.method
 def histogram(
     input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None
@@ -315,7 +319,7 @@ def histogram(
     else:
         if bins <= 0:
             raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-        low, high = _bounds("torch.histogram()", x, *([float(r) for r in range] if range is not None else (0.0, 0.0)), 0.5)
+        low, high = _bounds("torch.histogram()", x, *_ends(range), 0.5)
         edges = np.linspace(low, high, bins + 1).astype(x.dtype)
     flat = x.reshape(-1)
     w = None if weight is None else _array("histogram", weight).reshape(-1)

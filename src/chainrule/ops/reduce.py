@@ -57,12 +57,12 @@ def _numel(shape: Any) -> int:
     return count(shape, tuple(range(len(shape))))
 
 
-sum_all = Op("sum_all", total, kind="linear", vjp=[_spread], batch=_all_dims, node="SumBackward0")
-mean_all = Op(
+sum_all: Op = Op("sum_all", total, kind="linear", vjp=[_spread], batch=_all_dims, node="SumBackward0")
+mean_all: Op = Op(
     "mean_all", _mean_of_all, kind="linear", vjp=[lambda g, x_shape: _spread(_divide(g, _numel(x_shape)), x_shape)],
     batch=lambda op, args, mask, kw: mean_dims(args[0], dim=tuple(range(1, args[0].ndim)), keepdim=False), node="MeanBackward0",
 )  # fmt: skip
-mean_dims = Op(
+mean_dims: Op = Op(
     "mean", _mean, kind="linear", vjp=[_spread_mean], batch=sum_dims.batch_rule, node="MeanBackward1",
 )  # fmt: skip
 _sum_all = prompt(sum_all)
@@ -203,10 +203,13 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 # -- products ------------------------------------------------------------------------------------------------------------
 
 
+_multiply: Any = np.multiply
+
+
 def _prod(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     if x.dtype.kind in "biu" or x.dtype.itemsize > 2:
-        return np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
-    return np.asarray(np.multiply.reduce(x.astype(np.float32), axis=dim, keepdims=keepdim)).astype(x.dtype)
+        return _multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
+    return np.asarray(_multiply.reduce(x.astype(np.float32), axis=dim, keepdims=keepdim)).astype(x.dtype)
 
 
 def others(x: Any, dim: int) -> Any:
@@ -386,8 +389,8 @@ def _on_diagonal(g: Any, *, shape: tuple[int, int]) -> Any:
 
 
 # Of the matrices in the last two dimensions, and the transpose: numbers put on the diagonals of matrices.
-trace_op = Op("trace", _trace, kind="linear", vjp=[lambda g, x_shape: on_diagonal(g, shape=tuple(x_shape[-2:]))], batch=same)
-on_diagonal = Op("on_diagonal", _on_diagonal, kind="linear", vjp=[lambda g: trace_op(g)], batch=same)
+trace_op: Op = Op("trace", _trace, kind="linear", vjp=[lambda g, x_shape: on_diagonal(g, shape=tuple(x_shape[-2:]))], batch=same)
+on_diagonal: Op = Op("on_diagonal", _on_diagonal, kind="linear", vjp=[lambda g: trace_op(g)], batch=same)
 
 
 @declare.method

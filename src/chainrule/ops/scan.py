@@ -61,7 +61,7 @@ def _shift(x: Any, *, dim: int, by: int) -> Any:
     return out
 
 
-shift = Op("shift", _shift, kind="linear", vjp=[lambda g, dim, by: shift(g, dim=dim, by=-by)], batch=_up)
+shift: Op = Op("shift", _shift, kind="linear", vjp=[lambda g, dim, by: shift(g, dim=dim, by=-by)], batch=_up)
 
 
 def _in_blocks(a: Any, b: Any) -> Any:
@@ -123,7 +123,7 @@ def _recurrence_rule(g: Any, a: Any, out: Any, dim: int, reverse: bool) -> Any:
 
 
 # y[k] = b[k] + a[k] y[k-1], from the last to the first with ``reverse``.
-recurrence = Op(
+recurrence: Op = Op(
     "recurrence", _in_float32(_recurrence), kind="general", args="a b", vjp=_recurrence_rule, batch=_up,
     jvp=lambda tangents, out, args, kw: recurrence(args[0], _plus(tangents, out, **kw), **kw),
 )  # fmt: skip
@@ -146,7 +146,7 @@ def _cumsum(x: Any, *, dim: int, reverse: bool) -> Any:
     return np.add.accumulate(x, axis=dim, dtype=x.dtype)
 
 
-cumsum_op = Op(
+cumsum_op: Op = Op(
     "cumsum", _in_float32(_cumsum), kind="linear",
     vjp=[lambda g, dim, reverse: cumsum_op(g, dim=dim, reverse=not reverse)], batch=_up,
 )  # fmt: skip
@@ -209,7 +209,7 @@ def _cumprod_jvp(tangents: Any, out: Any, args: Any, kw: dict[str, Any]) -> Any:
 
 
 # ``exclusive``: the product of the elements before.  ``reverse``: from the end.
-cumprod_along = Op("cumprod", _in_float32(_cumprod), kind="general", vjp=[_cumprod_rule], jvp=_cumprod_jvp, batch=_up)
+cumprod_along: Op = Op("cumprod", _in_float32(_cumprod), kind="general", vjp=[_cumprod_rule], jvp=_cumprod_jvp, batch=_up)
 
 
 @declare.method(inplace=True)
@@ -269,7 +269,7 @@ def _logcumsumexp_rule(g: Any, x: Any, out: Any, dim: int) -> Any:
     return conj(part) * recurrence(conj(ratio), g, dim=dim, reverse=True)
 
 
-logcumsumexp_op = Op("logcumsumexp", _in_float32(_logcumsumexp), kind="general", vjp=[_logcumsumexp_rule], batch=_up)
+logcumsumexp_op: Op = Op("logcumsumexp", _in_float32(_logcumsumexp), kind="general", vjp=[_logcumsumexp_rule], batch=_up)
 
 
 @declare.method

@@ -128,11 +128,6 @@ def _one(dim: Any, axis: Any, name: str) -> Any:
     return dim
 
 
-def softmin(input: Any, dim: int, dtype: Any = None) -> Any:
-    """:func:`softmax` of ``-input``."""
-    return softmax(-input, dim, dtype)
-
-
 # -- logsumexp -----------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from ..core.outputs import write_out
 from ..core.tensor import Tensor
 from ..core.value import Value
 from . import declare
-from .compare import where
+from .compare import clamp_min, where
 from .products import conj
 from .reducing import checked, count, kind_of, many_dims, numpy_names, prompt, to_kind
 from .structure import kept, sum_dims, view
@@ -139,7 +139,7 @@ var_op = _op("var", _var, _var_rule)
 std_op = _op("std", _std, _std_rule)
 var_mean_op = _op("var_mean", _with_mean(False), _var_mean_rule, 2)
 std_mean_op = _op("std_mean", _with_mean(True), _std_mean_rule, 2)
-_RUN = {var_op: prompt(var_op), std_op: prompt(std_op), var_mean_op: var_mean_op, std_mean_op: std_mean_op}
+_RUN: dict[Op, Any] = {var_op: prompt(var_op), std_op: prompt(std_op), var_mean_op: var_mean_op, std_mean_op: std_mean_op}
 
 
 def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
@@ -246,7 +246,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     centred = x - mean
     weighted = centred if w is None else centred * w
     if isinstance(norm, Tensor):
-        norm = norm.clamp(min=0) if norm.dtype.is_floating_point else norm.clamp(min=0).to(x.dtype)
+        norm = clamp_min(norm, 0)
     else:
         if norm <= 0:
             warnings.warn("cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+_add: Any = np.add
 _F4, _F8 = np.dtype("f4"), np.dtype("f8")
 _FLOATS = frozenset({_F4, _F8})
 _LONGEST = 4096  # what BLAS adds in one go along a row
@@ -38,12 +39,12 @@ def total(x: Any) -> Any:
         n = x.size
         if n <= _LONGEST:
             if type(x) is not np.ndarray:
-                return x
+                return +x  # a number of its own: a write finds a number by its identity
             found = _ONES[kind].get(n)
             return x.ravel().dot(ones(kind, n) if found is None else found)
         if n >= _MANY and x.flags.c_contiguous:
             return _rows(x.reshape(1, n))[0]
-        return np.add.reduce(x, axis=None)
+        return _add.reduce(x, axis=None)
     return add_over(x, dim=tuple(range(x.ndim)), keepdim=False)
 
 
@@ -58,9 +59,9 @@ def add_over(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
             return r.reshape((-1, 1) if dim[0] else (1, -1)) if keepdim else r
         if x.ndim > 1 and dim and x.flags.c_contiguous and x.size:
             return _runs(x, dim, keepdim)
-        return np.add.reduce(x, axis=dim, keepdims=keepdim)
+        return _add.reduce(x, axis=dim, keepdims=keepdim)
     if kind.kind in "cbiu":
-        return np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=np.int64 if kind.kind == "b" else kind)
+        return _add.reduce(x, axis=dim, keepdims=keepdim, dtype=np.int64 if kind.kind == "b" else kind)
     return np.asarray(add_over(np.asarray(x, np.float32), dim=dim, keepdim=keepdim)).astype(kind)
 
 
@@ -70,7 +71,7 @@ def _rows(x: Any) -> Any:
     if n <= _LONGEST:
         return x.dot(ones(x.dtype, n))
     if not x.flags.c_contiguous:
-        return np.add.reduce(x, axis=1)
+        return _add.reduce(x, axis=1)
     blocks = n // _BLOCK
     cut = blocks * _BLOCK
     body = x if cut == n else np.ascontiguousarray(x[:, :cut])
@@ -84,7 +85,7 @@ def _columns(x: Any) -> Any:
     if n <= _BLOCK:
         return ones(x.dtype, n).dot(x)
     if not x.flags.c_contiguous:
-        return np.add.reduce(x, axis=0)
+        return _add.reduce(x, axis=0)
     blocks = n // _BLOCK
     cut = blocks * _BLOCK
     r = _columns(ones(x.dtype, _BLOCK) @ x[:cut].reshape(blocks, _BLOCK, x.shape[1]))
@@ -119,5 +120,5 @@ def _runs(x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
 def _middle(x: Any) -> Any:
     outer, n, inner = x.shape
     if n > _BLOCK or outer > 64 * inner:
-        return np.add.reduce(x, axis=1)
+        return _add.reduce(x, axis=1)
     return ones(x.dtype, n) @ x
