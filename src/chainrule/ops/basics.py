@@ -251,7 +251,7 @@ def _parts(self: Tensor) -> tuple[Any, str | None, list[str]]:
     elif gn is not None or self.requires_grad:
         try:
             node = self.grad_fn
-            suffixes.append("requires_grad=True" if node is None else f"grad_fn=<{node.name()}>")
+            suffixes.append("requires_grad=True" if node is None else f"grad_fn=<{node.name().rpartition('::')[2]}>")
         except RuntimeError:  # a view taken without gradient, written since
             suffixes.append("grad_fn=<Invalid>")
     kind = self.dtype
