@@ -17,6 +17,7 @@ from .modes import MODES
 from .node import LEAF, Node, Slot, edge_pairs, next_order
 from .op import Op, edge_of, record
 from .tensor import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, Tensor, new, wrap, wrap_with
+from .value import Value
 
 
 
@@ -129,8 +130,10 @@ def replay(base: Any, steps: Sequence[tuple[Op, dict[str, Any], int | None]]) ->
 
 def layout_of(value: Any) -> tuple[tuple[int, ...], Any, tuple[int, ...] | None]:
     """Shape, dtype and, unless row-major, the order of the dimensions in memory from slow to fast."""
+    if isinstance(value, Value):
+        return (tuple(value.shape), value.numpy_dtype, None)
     if not isinstance(value, np.ndarray) or value.flags.c_contiguous:
-        return (tuple(value.shape), value.dtype, None)
+        return (value.shape, value.dtype, None)
     return (value.shape, value.dtype, tuple(sorted(range(value.ndim), key=lambda d: -value.strides[d])))
 
 

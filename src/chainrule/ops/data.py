@@ -106,8 +106,8 @@ _LARGEST: dict[dtype, float] = {}
 
 
 def leaf_types(data: Any, found: set[type]) -> set[type]:
-    """The types of everything in nested lists and tuples that is not one itself."""
-    types = set(map(type, data))
+    """The types of everything in nested lists and tuples that is not one itself; an empty one stands for a float."""
+    types = set(map(type, data)) or {float}
     if list in types or tuple in types:
         for row in data:
             if isinstance(row, _SEQUENCES):
@@ -168,7 +168,7 @@ def _from_sequence(data: Any, kind: dtype | None) -> Any:
                 with quiet():
                     return np.array(data, kind.np)
             except ValueError:
-                raise _ragged(data) from None
+                return _uneven(data, kind)
         return _from_numbers(data, kind, top)
     return _from_mixed(data, kind)
 
@@ -178,7 +178,7 @@ def _from_numbers(data: Any, kind: dtype, top: int) -> Any:
     try:
         have = np.array(data)
     except ValueError:
-        raise _ragged(data) from None
+        return _uneven(data, kind)
     if top == COMPLEX and kind.category < COMPLEX and have.size:
         raise TypeError("must be real number, not complex")
     if kind.category == INT and have.size:
@@ -196,8 +196,11 @@ def _fits(have: Any, kind: dtype) -> bool:
     return bool((have >= info.min).all() and (have <= info.max).all())
 
 
-def _ragged(data: Any) -> Exception:
-    """What PyTorch says of sequences of unequal lengths: it looks at the first element of each level for the shape."""
+def _uneven(data: Any, kind: dtype) -> Any:
+    """Sequences of unequal lengths: PyTorch looks at the first element of each level for the shape, then refuses the others.
+
+    With a length of 0 among them there is nothing left to look at.
+    """
     shape = []
     level = data
     while isinstance(level, _SEQUENCES):
@@ -205,6 +208,8 @@ def _ragged(data: Any) -> Exception:
         if not level:
             break
         level = level[0]
+    if 0 in shape:
+        return np.empty(shape, kind.np)
 
     def look(seq: Any, dim: int) -> Exception | None:
         if len(seq) != shape[dim]:
@@ -220,7 +225,7 @@ def _ragged(data: Any) -> Exception:
                 return TypeError(f"'{type(item).__name__}' object cannot be interpreted as an integer")
         return None
 
-    return look(data, 0) or ValueError("sequences of unequal lengths")
+    raise look(data, 0) or ValueError("sequences of unequal lengths")
 
 
 def _item_dtype(item: Any) -> dtype:
@@ -253,7 +258,7 @@ def _from_mixed(data: Any, kind: dtype | None) -> Any:
         if isinstance(item, Tensor):
             if item.numel() != 1:  # type: ignore[attr-defined]
                 raise ValueError("only one element tensors can be converted to Python scalars")
-            return [plain(i) for i in item] if item.ndim else item.item()  # type: ignore[attr-defined]
+            return item.item()  # type: ignore[attr-defined]
         if isinstance(item, np.ndarray):
             arrays = True
             return item.tolist()

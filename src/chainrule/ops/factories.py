@@ -303,9 +303,13 @@ def arange(
         return finish(value, None, requires_grad, layout, pin_memory)
     whole = not (isinstance(start, float) or isinstance(end, float) or isinstance(step, float))
     kind = as_dtype(dtype, "arange") if dtype is not None else out.dtype if out is not None else int64 if whole else defaults.floating
+    count = _range_count(start, end, step)
     if kind.category == INT and not whole:
         start, end, step = int(start), int(end), int(step)
-    count = _range_count(start, end, step)
+        if kind is int64:  # PyTorch counts with whole numbers here, and in the narrower types with the given ones
+            if not step:
+                raise ValueError("step must be nonzero")
+            count = max(-((start - end) // step), 0)
     if kind.category == BOOL or kind.category == COMPLEX:
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{kind.scalar_name}'")
     if tensor_device(device) is not _cpu:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.inference import ACTIVE, mark
 from ..core.modes import MODES
 from ..core.naming import argument_error, type_name
 from ..core.op import Op, record
@@ -65,6 +66,8 @@ def _quick(op: Op, tensors: Any, dim: Any) -> Tensor | None:
     out = wrap(r)
     if tracked and MODES.grad:
         record(op, out, r, raws, tensors, {"dim": dim})
+    elif ACTIVE.threads:
+        mark(out)
     return out
 
 

@@ -185,7 +185,7 @@ def randperm(
     >>> import chainrule as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     if isinstance(n, float) or not hasattr(n, "__index__"):
         raise argument_error("randperm", "n", "int", n, 1)
@@ -407,6 +407,11 @@ def _fill(self: Tensor, name: str, draw: Any, node: str | None = None) -> Tensor
         return self
     if isinstance(value, Meta):
         return self
+    if MODES.vmaps and MODES.vmaps[-1][2] == "different" and getattr(value, "level", 0) < MODES.vmaps[-1][0]:
+        raise RuntimeError(
+            "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness. If this is"
+            " necessary for your usage, please file an issue with functorch."
+        )
     source = like(name, self.detach(), draw, kind, None, False, None)  # type: ignore[attr-defined]
     return write(name, self, source, node or "".join([w.capitalize() for w in name.split("_")]) + "Backward0")
 

@@ -30,15 +30,48 @@ def cast_array(x: Any, *, dtype: Any) -> Any:
     """A copy of a raw value in a NumPy dtype; complex numbers lose their imaginary part without a word."""
     if x.dtype.kind == "c" and dtype.kind not in "cb":
         x = x.real
-    out = x.astype(dtype, order="C" if 0 in x.strides else "K")
+    if 0 in x.strides and x.size:
+        out = dense_like(x, dtype)
+        np.copyto(out, x, casting="unsafe")
+        return out
+    out = x.astype(dtype)
     return out if dtype.kind in "biufc" else np.asarray(out)
 
 
 def copy_array(x: Any) -> Any:
     """A copy of a raw value with its order of dimensions; one that was expanded becomes row-major."""
     if not isinstance(x, np.ndarray):
-        return x
-    return x.copy() if 0 in x.strides or x.flags.c_contiguous else x.copy("K")
+        return x if isinstance(x, np.bool_) else +x  # a write finds a number by its identity
+    if 0 in x.strides and x.size:
+        out = dense_like(x, x.dtype)
+        out[...] = x
+        return out
+    return x.copy() if x.flags.c_contiguous else x.copy("K")
+
+
+def dense_like(x: Any, dtype: Any) -> Any:
+    """An empty array with the shape of ``x``, the order of its dimensions in memory, and no gaps.
+
+    Dimensions that were expanded (stride 0) may stand anywhere: they stay between the neighbours that they have.
+    """
+    shape, strides = x.shape, x.strides
+    order: list[int] = []  # from the fastest dimension to the slowest
+    for d in range(x.ndim - 1, -1, -1):
+        place = at = len(order)
+        while at and strides[d]:
+            other = order[at - 1]
+            if strides[other]:
+                if (strides[other], shape[other]) <= (strides[d], shape[d]):
+                    break
+                place = at - 1
+            at -= 1
+        order.insert(place, d)
+    steps = [0] * x.ndim
+    step = dtype.itemsize
+    for d in order:
+        steps[d] = step
+        step *= shape[d]
+    return np.ndarray(shape, dtype, np.empty(x.size, dtype), 0, tuple(steps))
 
 
 def _uncast(g: Any, x_dtype: Any) -> Any:

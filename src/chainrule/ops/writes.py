@@ -22,7 +22,7 @@ from ..core.value import Value
 from ..core.views import UNTRACKED, records
 from .data import NATIVE, checked_scalar, value_of, warn_of_imaginary
 from .declare import method
-from .structure import cast, sum_to, view
+from .structure import cast, dense_like, sum_to, view
 
 
 def in_format(value: Any, memory_format: Any) -> Any:
@@ -172,8 +172,8 @@ def full_array(x: Any, *, fill: Any, dtype: Any) -> Any:
     """A raw value that looks like ``x``, every element ``fill``."""
     if not x.ndim and dtype.kind in NATIVE:
         return dtype.type(fill)
-    if 0 in x.strides:  # expanded: its order of memory means nothing
-        x = np.empty(x.shape, dtype)
+    if 0 in x.strides and x.size:
+        x = dense_like(x, dtype)
     if type(fill) is int and fill == 0:
         return np.zeros(x.shape, dtype) if x.flags.c_contiguous else np.zeros_like(x, dtype)
     out = np.empty(x.shape, dtype) if x.flags.c_contiguous else np.empty_like(x, dtype)
@@ -187,7 +187,7 @@ full_like_op = Op("full_like", full_array, kind="general", batch=lambda op, args
 
 def _spread(x: Any, src: Any) -> Any:
     """``src`` in the shape and dtype of ``x``."""
-    out = np.empty_like(x, order="C" if 0 in x.strides else "K")
+    out = np.empty_like(x)
     np.copyto(out, src.real if src.dtype.kind == "c" and out.dtype.kind not in "cb" else src, casting="unsafe")
     return out
 
