@@ -10,31 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from ..core.batching import batch_size, bring
 from ..core.op import Op
-
-
-def _where(shape: tuple[int, ...], index: Any, dim: int) -> tuple[Any, ...]:
-    """The fancy index that pairs ``index`` along ``dim`` with every position of the other dimensions."""
-    ndim = len(shape)
-    parts: list[Any] = []
-    for i in range(ndim):
-        if i == dim:
-            parts.append(index)
-        else:
-            n = index.shape[i]
-            parts.append(np.arange(n).reshape((n,) + (1,) * (ndim - 1 - i)))
-    return tuple(parts)
+from .gather import grid
 
 
 def _take(x: Any, index: Any, *, dim: int) -> Any:
-    return x[index] if x.ndim == 1 else x[_where(x.shape, index, dim)]
+    return x[grid(index, dim)]
 
 
 def _put(g: Any, index: Any, *, dim: int, size: int, unique: bool) -> Any:
     shape = list(g.shape)
     shape[dim] = size
     out = np.zeros(shape, g.dtype)
-    at = index if g.ndim == 1 else _where(out.shape, index, dim)
+    at = grid(index, dim)
     if unique:
         out[at] = g
     elif g.dtype.itemsize <= 2 and g.dtype.kind not in "biu":
@@ -47,8 +36,6 @@ def _put(g: Any, index: Any, *, dim: int, size: int, unique: bool) -> Any:
 
 
 def _both(op: Op, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
-    from ..core.batching import batch_size, bring
-
     args = bring(args, mask, batch_size(args, mask))
     return op(*args, **{**kw, "dim": kw["dim"] + 1})
 

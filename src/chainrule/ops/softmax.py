@@ -174,8 +174,8 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -
     Where all elements are ``-inf`` the result is ``-inf`` and the gradient 0.
 
     >>> import chainrule as torch
-    >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    >>> torch.logsumexp(torch.tensor([-1000.0, 0.0, 0.0]), 0)
+    tensor(0.6931)
     """
     v = checked("logsumexp", input)
     if out is not None:
