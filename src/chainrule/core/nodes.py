@@ -135,14 +135,23 @@ class OpNode(Node):
             return edge
         return wrap_with(value, edge)
 
-    def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
-        rules = self.rules
-        fit = self.fit
+    def unfitted(self, g: Any, create_graph: bool) -> list[Any]:
+        """What the rules give on tensors, before it is summed over broadcast axes and cast."""
         out: list[Any] = [None] * len(self.edges)
         for i, saved in self.rule_saved():
-            ct = _as_tensor(rules[i](g, *self.restore(i, saved, create_graph)))
-            out[i] = ct if fit is None else fit_tensor(ct, *fit[i])
+            out[i] = _as_tensor(self.rules[i](g, *self.restore(i, saved, create_graph)))
         return out
+
+    def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        fit = self.fit
+        cts = self.unfitted(g, create_graph)
+        return cts if fit is None else [None if ct is None else fit_tensor(ct, *fit[i]) for i, ct in enumerate(cts)]
+
+    def pull_conjugated(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        """Elementwise rules are holomorphic; the rule of the cotangent is their conjugate, conj(d(conj(g)))."""
+        fit = self.fit
+        cts = self.unfitted(g.conj(), create_graph)
+        return [None if ct is None else fit_tensor(ct.conj(), *fit[i]) for i, ct in enumerate(cts)]
 
 
 class UnaryNode(OpNode):
@@ -194,32 +203,25 @@ class JointNode(OpNode):
     def rule_saved(self) -> list[tuple[int, tuple[Any, ...]]]:
         return [(0, self.saved)]
 
-    def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
+    def unfitted(self, g: Any, create_graph: bool) -> list[Any]:
         cts = self.rules[0](g, *self.restore(0, self.saved, create_graph))
         return [_as_tensor(ct) for ct in _wanted(self.edges, cts)]
 
 
 def _complex_rules(base: type[OpNode]) -> type[OpNode]:
-    """Elementwise rules are holomorphic; the cotangent rule is their conjugate: conj(d(conj(g)))."""
+    """Nodes of elementwise operations on complex numbers."""
 
     class ComplexNode(base):  # type: ignore[valid-type,misc]
         __slots__ = ()
 
         def pull(self, g: Any) -> Sequence[Any]:
-            fit, self.fit = self.fit, None
-            try:
-                cts = super().pull(np.conj(g))
-            finally:
-                self.fit = fit
-            return [None if ct is None else fit_array(np.conj(ct), *fit[i]) for i, ct in enumerate(cts)]
+            out: list[Any] = [None] * len(self.edges)
+            for i, saved in self.rule_saved():
+                out[i] = fit_array(np.conj(self.rules[i](np.conj(g), *saved)), *self.fit[i])
+            return out
 
         def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
-            fit, self.fit = self.fit, None
-            try:
-                cts = super().pull_tensors(g.conj(), create_graph)
-            finally:
-                self.fit = fit
-            return [None if ct is None else fit_tensor(ct.conj(), *fit[i]) for i, ct in enumerate(cts)]
+            return self.pull_conjugated(g, create_graph)  # type: ignore[no-any-return]
 
     return ComplexNode
 
@@ -232,20 +234,12 @@ def _level_rules(base: type[OpNode]) -> type[OpNode]:
         raw = False
 
         def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
-            if self.op.kind == "elementwise" and g.dtype.is_complex or self._has_complex():  # type: ignore[union-attr]
-                return self._pull_complex(g, create_graph)
+            if self.op.kind == "elementwise" and (g.dtype.is_complex or self._takes_complex()):  # type: ignore[union-attr]
+                return self.pull_conjugated(g, create_graph)  # type: ignore[no-any-return]
             return super().pull_tensors(g, create_graph)  # type: ignore[no-any-return]
 
-        def _has_complex(self) -> bool:
-            return self.fit is not None and any(f is not None and f[1].kind == "c" for f in self.fit)
-
-        def _pull_complex(self, g: Any, create_graph: bool) -> Sequence[Any]:
-            fit, self.fit = self.fit, None
-            try:
-                cts = super().pull_tensors(g.conj(), create_graph)
-            finally:
-                self.fit = fit
-            return [None if ct is None else fit_tensor(ct.conj(), *fit[i]) for i, ct in enumerate(cts)]
+        def _takes_complex(self) -> bool:
+            return any(f is not None and f[1].kind == "c" for f in self.fit)
 
         def _restore_one(self, value: Any, edge: Any) -> Any:
             if edge is None or not isinstance(value, Tensor):
@@ -262,7 +256,8 @@ def _base(op: Op) -> type[OpNode]:
         return JointNode
     if len(op.argnames) == 1 and not op.variadic:
         return UnaryNode
-    return BinaryNode if len(op.argnames) == 2 and not op.variadic else OpNode
+    # An operation that names its last argument once may take several there; it has rules for those before only.
+    return BinaryNode if len(op.argnames) == 2 == len(op.rules or ()) and not op.variadic else OpNode  # type: ignore[arg-type]
 
 
 _CACHE: dict[tuple[str, type[OpNode]], type[OpNode]] = {}
