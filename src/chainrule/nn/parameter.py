@@ -59,19 +59,24 @@ def _rebuild_parameter(cls: Any, data: Any, requires_grad: bool) -> Any:
     return cls.make(data, requires_grad)
 
 
-class Buffer(Tensor, metaclass=_Kind):
+class _BufferKind(_Kind):
+    """A buffer is a plain tensor with a mark, so that operations and copies of it are plain tensors too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False)
+
+
+class Buffer(Tensor, metaclass=_BufferKind):
     """A tensor that is a module's buffer: state that is no parameter, in ``state_dict`` if ``persistent``."""
 
-    persistent: bool
-
     @classmethod
-    def make(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
-        """The constructor's work."""
+    def make(cls, data: Any = None, *, persistent: bool = True) -> Any:
+        """The constructor's work; ``data`` None gives an empty buffer."""
         if data is None:
             from ..ops.factories import empty
 
             data = empty(0)
-        b = new(cls)
-        b._value = data.detach()._value
+        b: Any = data.detach().requires_grad_(data.requires_grad)
         b.persistent = persistent
-        return b  # type: ignore[no-any-return]
+        b._is_buffer = True
+        return b

@@ -22,6 +22,22 @@ def _position(index: Any, length: int) -> int:
     return index % length
 
 
+def _pairs(given: Any, kind: str, caller: str) -> Iterator[tuple[Any, Any]]:
+    """The items of a mapping, or of an iterable of pairs; TypeError or ValueError for what is neither."""
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{caller}.update should be called with an iterable of key/value pairs, but got {type(given).__name__}")
+    if isinstance(given, (Mapping, ModuleDict, ParameterDict)):
+        yield from given.items()
+        return
+    for j, pair in enumerate(given):
+        if not isinstance(pair, Iterable):
+            raise TypeError(f"{kind} update sequence element #{j} should be Iterable; is{type(pair).__name__}")
+        found = tuple(pair)
+        if len(found) != 2:
+            raise ValueError(f"{kind} update sequence element #{j} has length {len(found)}; 2 is required")
+        yield found
+
+
 class Sequential(Module):
     """Modules called one after another.
 
@@ -88,12 +104,11 @@ class Sequential(Module):
         self._renumber(list(self) * times)
         return self
 
-    @staticmethod
-    def _check_times(times: Any) -> None:
+    def _check_times(self, times: Any) -> None:
         if not isinstance(times, int):
-            raise TypeError(f"unsupported operand type(s) for *: {Sequential} and {type(times)}")
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(times)}")
         if times <= 0:
-            raise ValueError(f"Non-positive multiplication factor {times} for {Sequential}")
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self)}")
 
     def append(self, module: Module) -> Any:
         """Add a module at the end."""
@@ -146,7 +161,7 @@ class ModuleList(Module):
 
     def __delitem__(self, idx: Any) -> None:
         modules = list(self._modules.values())
-        del modules[idx]
+        del modules[idx if isinstance(idx, slice) else _position(idx, len(modules))]
         self._renumber(modules)
 
     def __len__(self) -> int:
@@ -253,12 +268,7 @@ class ModuleDict(Module):
 
     def update(self, modules: Any) -> None:
         """Add modules from a mapping or from (name, module) pairs."""
-        if not isinstance(modules, Iterable):
-            raise TypeError(f"ModuleDict.update should be called with an iterable of key/value pairs, but got {type(modules).__name__}")
-        for pair in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules:
-            if not isinstance(pair, Iterable):
-                raise TypeError(f"ModuleDict update sequence element #0 should be Iterable; is{type(pair).__name__}")
-            key, module = pair
+        for key, module in _pairs(modules, "ModuleDict", "ModuleDict"):
             self[key] = module
 
 
@@ -393,19 +403,35 @@ class ParameterDict(Module):
 
     def update(self, parameters: Any) -> None:
         """Add parameters from a mapping or from (name, parameter) pairs."""
-        for key, value in parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else parameters:
+        if type(parameters) is dict:
+            parameters = sorted(parameters.items())
+        for key, value in _pairs(parameters, "ParameterDict", "ParametersDict"):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(f"  ({k}): {_described(p)}" for k, p in self.items())
+        return "\n".join(f"  ({k}): {_described(p, legacy=True)}" for k, p in self.items())
+
+    def __or__(self, other: Any) -> Any:
+        both = self.copy()
+        both.update(other)
+        return both
+
+    def __ror__(self, other: Any) -> Any:
+        both = ParameterDict(other)
+        both.update(self)
+        return both
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
 
 
-def _described(p: Any) -> str:
+def _described(p: Any, legacy: bool = False) -> str:
     if not isinstance(p, Tensor):
         return f"Object of type: {type(p).__name__}"
     kind = "Parameter" if isinstance(p, Parameter) else "Tensor"
     size = "x".join(str(n) for n in p.shape)
-    return f"{kind} containing: [{p.dtype} of size {size}]"
+    return f"{kind} containing: [{p.type() if legacy else p.dtype} of size {size}]"  # type: ignore[attr-defined]

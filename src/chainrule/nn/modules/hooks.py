@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,10 @@ from ...core.tensor import Tensor
 from ...utils.hooks import RemovableHandle
 
 FORWARD, FORWARD_PRE, BACKWARD, BACKWARD_PRE = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
+HOOK_TABLES = frozenset((
+    FORWARD, FORWARD_PRE, BACKWARD, BACKWARD_PRE, "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+))  # fmt: skip
 
 
 class _GlobalHooks:
@@ -102,9 +107,17 @@ class HookMethods:
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known."""
+        self._one_kind(True)
         return self._add_hook(BACKWARD, _Hook(hook), prepend)
 
-    register_backward_hook = register_full_backward_hook
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """The old hook: ``hook(module, grad_input, grad_output)`` of the last operation of ``forward`` alone."""
+        self._one_kind(False)
+        return self._add_hook(BACKWARD, _Hook(hook))
+
+    def _one_kind(self, full: bool) -> None:
+        if self.__dict__.setdefault("_is_full_backward_hook", full) is not full:
+            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.")
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` when the gradients of the outputs are known."""
@@ -129,6 +142,9 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             else:
                 args = answer if isinstance(answer, tuple) else (answer,)
     full, pre = hooks(BACKWARD), hooks(BACKWARD_PRE)
+    old: list[Any] = []
+    if d.get("_is_full_backward_hook") is False:
+        full, old = list(tables[BACKWARD].values()), list(d[BACKWARD].values())
     bridge = _BackwardBridge(module, full, pre) if full or pre else None
     if bridge is not None:
         args = bridge.enter(args)
@@ -146,7 +162,29 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             if hook.always and id(hook) not in called:
                 hook(module, args, kwargs, None) if hook.with_kwargs else hook(module, args, None)
         raise
-    return result if bridge is None else bridge.leave(result)
+    if bridge is not None:
+        result = bridge.leave(result)
+    if old:
+        _watch_last(module, old, args, result)
+    return result
+
+
+def _watch_last(module: Any, hooks: list[Any], args: tuple[Any, ...], result: Any) -> None:
+    """Hooks of the old kind see only the node that made the (first) output."""
+    first = result
+    while not isinstance(first, Tensor):
+        first = next(iter(first.values())) if isinstance(first, dict) else first[0]
+    node = first.grad_fn
+    if node is None:
+        return
+    for hook in hooks:
+        node.register_hook(lambda given, out, hook=hook: hook(module, given, out))
+    if {f for f, _ in node.next_functions} != {a.grad_fn for a in args if isinstance(a, Tensor)}:
+        warnings.warn(
+            "Using a non-full backward hook when the forward contains multiple autograd Nodes is deprecated and will be removed in future"
+            " versions. This hook will be missing some grad_input. Please use register_full_backward_hook to get the documented behavior.",
+            FutureWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 class _BackwardBridge:
@@ -176,6 +214,8 @@ class _BackwardBridge:
 
     def on_inputs(self, grad_inputs: Any, _grad_outputs: Any) -> Any:
         """The gradients of the module's inputs are there: call the hooks."""
+        if self.grad_outputs is None:  # the output was nothing that a node could be put behind
+            return None
         padded: list[Any] = [None] * self.inputs
         for i, g in zip(self.where, grad_inputs, strict=True):
             padded[i] = g
@@ -196,7 +236,14 @@ class _BackwardBridge:
         """Pass the outputs through the second node."""
         single = isinstance(result, Tensor)
         outs = [result] if single else list(result) if isinstance(result, (tuple, list)) else None
-        if outs is None or not all(isinstance(o, Tensor) for o in outs) or not any(o.requires_grad for o in outs):
+        if outs is None or not all(isinstance(o, Tensor) for o in outs):
+            if outs is None:
+                warnings.warn(
+                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received"
+                    f" {type(result)}", stacklevel=5,
+                )  # fmt: skip
+            return result
+        if not any(o.requires_grad for o in outs):
             return result
         passed = _identity(outs)
         passed[0].grad_fn.register_prehook(self.on_outputs)
@@ -209,8 +256,17 @@ class _BackwardBridge:
             answer = hook(self.module, given)
             if answer is not None:
                 given = answer if isinstance(answer, tuple) else (answer,)
+                if len(given) != len(grad_outputs):
+                    raise RuntimeError(
+                        f"Backward pre hook returned an invalid number of grad_output, got {len(given)}, but expected {len(grad_outputs)}"
+                    )
         self.grad_outputs = given
-        if not self.where:
+        if not self.where and self.full:
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require"
+                " gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                "#torch.nn.Module.register_full_backward_hook for more details.", stacklevel=5,
+            )  # fmt: skip
             for hook in self.full:
                 hook(self.module, (None,) * self.inputs, given)
         return given

@@ -6,15 +6,22 @@ Attributes that are parameters, buffers or modules live in three dictionaries of
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...core.tensor import Tensor
 from ..parameter import Buffer, Parameter
-from .hooks import HookMethods, call_with_hooks, global_hooks
+from .hooks import (
+    HOOK_TABLES, HookMethods, call_with_hooks, global_hooks, register_module_backward_hook, register_module_forward_hook,
+    register_module_forward_pre_hook, register_module_full_backward_hook, register_module_full_backward_pre_hook,
+)  # fmt: skip
 from .state import StateMethods
 
-__all__ = ["Module"]
+__all__ = [
+    "Module", "register_module_backward_hook", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+]  # fmt: skip
 
 
 class Module(HookMethods, StateMethods):
@@ -71,6 +78,9 @@ class Module(HookMethods, StateMethods):
             entries = d.get(table)
             if entries is not None and name in entries:
                 return entries[name]
+        if name in HOOK_TABLES and "_modules" in d:
+            d[name] = OrderedDict()
+            return d[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -93,7 +103,7 @@ class Module(HookMethods, StateMethods):
                 raise TypeError(f"cannot assign '{_type_name(value)}' as child module '{name}' (torch.nn.Module or None expected)")
             d["_modules"][name] = value
         elif isinstance(value, Buffer):
-            self._require_init(d.get("_buffers"), "buffers")
+            self._require_init(d.get("_buffers"), "buffer")
             self._forget(name, d, "_parameters", "_modules")
             self.register_buffer(name, value, value.persistent)
         elif "_buffers" in d and name in d["_buffers"]:
@@ -343,6 +353,11 @@ class Module(HookMethods, StateMethods):
 
         def convert(t: Any) -> Any:
             target = kind if t.dtype.is_floating_point or t.dtype.is_complex else None
+            if t.is_meta and device is not None and device.type != "meta":
+                raise NotImplementedError(
+                    "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when"
+                    " moving module from meta to a different device."
+                )
             return t.to(device=device, dtype=target or t.dtype)
 
         return self._apply(convert)
@@ -426,8 +441,7 @@ def _indented(text: str) -> str:
 
 
 def _type_name(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return value.type()  # type: ignore[attr-defined,no-any-return]
     kind = type(value)
-    module = kind.__module__.replace("chainrule.core.tensor", "torch").replace("chainrule", "torch")
-    return kind.__name__ if module == "builtins" else f"{module}.{kind.__name__}"
-
-
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.replace('chainrule', 'torch')}.{kind.__name__}"

@@ -10,6 +10,10 @@ from ...core.tensor import Tensor
 from ...utils.hooks import RemovableHandle
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+_NEVER = (
+    "Reached a code path in Module.{}_extra_state() that should never be called. Please file an issue at"
+    " https://github.com/pytorch/pytorch/issues/new?template=bug-report.yml to report this bug."
+)
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -23,6 +27,18 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
     __str__ = __repr__
 
 
+class _Replacing:
+    """A ``state_dict`` hook of the old kind, which may return another dictionary."""
+
+    may_replace = True
+
+    def __init__(self, hook: Callable[..., Any]) -> None:
+        self.hook = hook
+
+    def __call__(self, *args: Any) -> Any:
+        return self.hook(*args)
+
+
 class StateMethods:
     """The state methods of a module."""
 
@@ -31,6 +47,13 @@ class StateMethods:
     def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """An ordered dictionary of all parameters and persistent buffers by dotted name, detached unless ``keep_vars``."""
         if args:
+            import warnings
+
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead. Refer to"
+                " https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict for details.",
+                FutureWarning, stacklevel=2,
+            )  # fmt: skip
             destination = args[0] if destination is None else destination
             prefix = args[1] if len(args) > 1 and prefix == "" else prefix
             keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
@@ -50,6 +73,8 @@ class StateMethods:
         for hook in d.get("_state_dict_hooks", {}).values():
             answer = hook(self, destination, prefix, local)
             if answer is not None:
+                if not getattr(hook, "may_replace", False):
+                    raise RuntimeError("state_dict post-hook must return None")
                 destination = answer
         return destination
 
@@ -66,11 +91,11 @@ class StateMethods:
 
     def get_extra_state(self) -> Any:
         """Override to add something picklable to ``state_dict``."""
-        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+        raise RuntimeError(_NEVER.format("get"))
 
     def set_extra_state(self, state: Any) -> None:
         """Override to take back what :meth:`get_extra_state` gave."""
-        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+        raise RuntimeError(_NEVER.format("set"))
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
         """Copy (``assign``: put) the tensors of ``state_dict`` into parameters and buffers.
@@ -91,8 +116,7 @@ class StateMethods:
             given._metadata = metadata
         _load(self, given, "", metadata, assign, missing, unexpected, errors)
         outcome = _IncompatibleKeys(missing, unexpected)
-        for hook in self.__dict__.get("_load_state_dict_post_hooks", {}).values():
-            hook(self, outcome)
+        _after_load(self, outcome)
         if strict:
             if unexpected:
                 errors.insert(0, "Unexpected key(s) in state_dict: " + ", ".join(f'"{k}"' for k in unexpected) + ". ")
@@ -148,6 +172,15 @@ class StateMethods:
                 f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model is {target.shape}."
             )
             return
+        if target.is_meta and not value.is_meta and not assign:  # type: ignore[attr-defined]
+            import warnings
+
+            warnings.warn(
+                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a no-op."
+                " (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in the module"
+                " instead of copying them in place?)", stacklevel=2,
+            )  # fmt: skip
+            return
         with no_grad():
             if assign:
                 if isinstance(target, Parameter) and not isinstance(value, Parameter):
@@ -172,7 +205,8 @@ class StateMethods:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` after ``state_dict``."""
         return self._state_hook("_state_dict_hooks", hook)
 
-    _register_state_dict_hook = register_state_dict_post_hook
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        return self._state_hook("_state_dict_hooks", _Replacing(hook))
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, …)`` before this module loads."""
@@ -203,8 +237,16 @@ def _load(
     for name, child in module._modules.items():
         if child is not None:
             sub = prefix + name + "."
-            mine = OrderedDict((k, v) for k, v in state_dict.items() if k.startswith(sub))
+            mine = {k: v for k, v in state_dict.items() if k.startswith(sub)}
             _load(child, mine, sub, metadata, assign, missing, unexpected, errors)
     if prefix:
-        for hook in module.__dict__.get("_load_state_dict_post_hooks", {}).values():
-            hook(module, _IncompatibleKeys(missing, unexpected))
+        _after_load(module, _IncompatibleKeys(missing, unexpected))
+
+
+def _after_load(module: Any, outcome: _IncompatibleKeys) -> None:
+    for hook in module.__dict__.get("_load_state_dict_post_hooks", {}).values():
+        if hook(module, outcome) is not None:
+            raise AssertionError(
+                "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values, if incompatible_keys"
+                " need to be modified, it should be done inplace."
+            )
