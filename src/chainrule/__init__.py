@@ -108,6 +108,13 @@ from .ops.activation import (
     threshold,
     threshold_,
 )
+from .ops.addmm import (
+    addbmm,
+    addmm,
+    addmv,
+    addr,
+    baddbmm,
+)
 from .ops.arithmetic import (
     add,
     addcdiv,
@@ -199,6 +206,14 @@ from .ops.complex_parts import (
     view_as_complex,
     view_as_real,
 )
+from .ops.contraction import (
+    bilinear,
+    chain_matmul,
+    cross,
+    einsum,
+    kron,
+    tensordot,
+)
 from .ops.convert import clone
 from .ops.convolution import (
     conv1d,
@@ -216,7 +231,10 @@ from .ops.creation import (
     frombuffer,
     tensor,
 )
+from .ops.ctc import ctc_loss
 from .ops.differences import cumulative_trapezoid, diff, trapezoid, trapz
+from .ops.distances import cdist, cosine_similarity, pairwise_distance, pdist
+from .ops.dropout import alpha_dropout, dropout, feature_alpha_dropout
 from .ops.embedding import embedding
 from .ops.exponential import (
     exp,
@@ -291,6 +309,7 @@ from .ops.legacy import (
 )
 from .ops.likes import empty_like, full_like, ones_like, zeros_like
 from .ops.losses import kl_div, poisson_nll_loss
+from .ops.margin_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from .ops.masking import (
     argwhere,
     index_put,
@@ -310,7 +329,7 @@ from .ops.matmul import (
     outer,
     vdot,
 )
-from .ops.norm import dist, frobenius_norm, norm
+from .ops.norm import dist, frobenius_norm, norm, renorm
 from .ops.normalisation import (
     batch_norm,
     group_norm,
@@ -389,6 +408,7 @@ from .ops.reduce import (
     sum,
     trace,
 )
+from .ops.resampling import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .ops.rounding import (
     ceil,
     copysign,

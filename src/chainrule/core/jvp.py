@@ -9,13 +9,13 @@ from .backward import run_backward
 from .levels import new_level
 from .lifted import lifted_leaf
 from .modes import MODES
-from .op import Op, edge_of
+from .op import Op, edge_of, has_tangent
 from .tensor import Tensor, wrap
 
 
 def push_forward(op: Op, primals: Sequence[Any], tangents: Sequence[Any], out: Any, kw: dict[str, Any]) -> Any:
     """The output's tangent (a tuple for several outputs); None where it is not differentiable."""
-    if op.rules is None and op.jvp_rule is None:
+    if (op.rules is None and op.jvp_rule is None) or (op.outputs == 1 and not has_tangent(out)):
         return None
     if op.jvp_rule is not None:
         return op.jvp_rule(tangents, out, primals, kw)

@@ -198,7 +198,7 @@ def edge_of(tensor: Any) -> Any:
     return tensor if gn is LEAF else gn
 
 
-def _has_tangent(value: Any) -> bool:
+def has_tangent(value: Any) -> bool:
     """Whether values of this dtype can change continuously: integers and truth values are never recorded."""
     kind = value.dtype
     return kind.category > 1 if isinstance(value, Tensor) else kind.kind not in "biu"  # type: ignore[no-any-return]
@@ -211,7 +211,7 @@ def record(
 
     ``values`` are what the rules will see of ``args``; ``result`` what they see of the output.
     """
-    if op.rules is None or (op.outputs == 1 and not _has_tangent(result)):
+    if op.rules is None or (op.outputs == 1 and not has_tangent(result)):
         return None
     edges = tuple([edge_of(a) if isinstance(a, Tensor) else None for a in args])
     node = new(op.node_class(variant))
