@@ -27,7 +27,7 @@ def numpy_of(tensor: Any) -> np.ndarray:
     t = tensor.detach().resolve_conj().resolve_neg()
     if str(t.dtype).endswith("bfloat16"):
         t = t.float()
-    return np.asarray(t.numpy())
+    return np.asarray(t.numpy(force=True))  # PyTorch: also what it knows to be zero without memory
 
 
 def tensors(T: Any, arrays: Sequence[np.ndarray]) -> list[Any]:

@@ -19,11 +19,12 @@ from ..core.inplace import inplace as in_place
 from ..core.op import Op
 from ..core.sampling import uniform
 from ..core.size import normalize_dim
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor
 from . import declare
 from .compare import where
 from .domain import Check, both, floats, not_complex, refuse, unimplemented
 from .exponential import exp, sigmoid
+from .random import sample_op
 from .slicing import cat_op, slice_op
 from .special_functions import erf
 from .structure import view
@@ -402,28 +403,34 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return result
 
 
+def _drawn_slopes(x: Any, *, lower: float, upper: float) -> Any:
+    """1 where ``x`` is positive; elsewhere drawn, one after the other in the order of memory."""
+    below = np.asarray(x <= 0)
+    slopes = np.ones(below.shape)
+    slopes[below] = uniform(default_generator, (int(below.sum()),), float64, lower, upper)
+    return slopes.astype(x.dtype)[()]
+
+
+_slopes = Op("rrelu_slopes", _drawn_slopes, kind="general", batch=sample_op.batch_rule)
 _rrelu_with_noise = Op(
     "rrelu_with_noise", lambda x, noise: x * noise, kind="elementwise", args="x noise", d=[lambda t, noise: t * noise, None]
+)
+_rrelu = _Activation(
+    "rrelu", _leaky, lambda t, x, slope: where(x > 0, t, t * slope), floats("rrelu_with_noise_out_cpu"), "RreluWithNoiseBackward0"
 )
 
 
 def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
     """``input`` where it is positive, else times a slope: random in ``[lower, upper)`` if ``training``, else their mean.
 
-    The slopes are PyTorch's for the same seed.
+    The slopes are PyTorch's for the same seed.  RuntimeError when ``lower`` exceeds ``upper``.
     """
     if not lower <= upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
-    x = input.detach()  # type: ignore[attr-defined]
-    floats("rrelu_with_noise_out_cpu")(x.dtype, ())
-    v = np.asarray(x._value)
-    if training:
-        below = v <= 0
-        noise = np.ones(v.shape)
-        noise[below] = uniform(default_generator, (int(below.sum()),), float64, lower, upper)
-    else:
-        noise = np.where(v > 0, 1.0, (lower + upper) / 2)
-    slopes = wrap(noise.astype(v.dtype)[()] if v.dtype.kind == "f" else noise.astype(v.dtype))
+    if not training:
+        return _rrelu(input, inplace, slope=(lower + upper) / 2)
+    floats("rrelu_with_noise_out_cpu")(input.dtype, ())
+    slopes = _slopes(input.detach(), lower=lower, upper=upper)  # type: ignore[attr-defined]
     if inplace:
         return in_place("rrelu_", lambda source: apply.elementwise(_rrelu_with_noise, (source, slopes)), input, (), {})
     result: Tensor = apply.elementwise(_rrelu_with_noise, (input, slopes))

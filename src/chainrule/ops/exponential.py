@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
@@ -111,6 +112,21 @@ logaddexp2 = declare.binary(
 )  # fmt: skip
 
 
+def log_of(number: Any) -> Any:
+    """The logarithm of a Python number, as :func:`log` has it."""
+    if isinstance(number, complex):
+        return cmath.log(number) if number else -math.inf
+    return math.log(number) if number > 0 else -math.inf if number == 0 else math.nan
+
+
+def _log(y: Any) -> Any:
+    return log_of(y) if isinstance(y, (int, float)) else log(y)
+
+
+def _log1p(y: Any) -> Any:
+    return math.log1p(y) if isinstance(y, (int, float)) and y > -1 else _log(y + 1) if isinstance(y, (int, float)) else log1p(y)
+
+
 def _product_with(of: Any) -> Any:
     """``x * of(y)``, and 0 where x is 0 whatever ``of(y)`` is (but NaN where y is)."""
 
@@ -148,7 +164,7 @@ def _named(name: str, node: str, impl: Any, d: list[Any], check: Any) -> Any:
 
 xlogy = _named(
     "xlogy", "Xlogy", _product_with(np.log),
-    [lambda t, x, y: where((x == 0) & (y <= 0), 0, t * log(y)), lambda t, x, y: _zero_times(t, x, y, y)], not_complex("xlogy_cpu"),
+    [lambda t, x, y: where((x == 0) & (y <= 0), 0, t * _log(y)), lambda t, x, y: _zero_times(t, x, y, y)], not_complex("xlogy_cpu"),
 )  # fmt: skip
 xlogy.__doc__ = """``input * log(other)``, elementwise and broadcast; 0 where ``input`` is 0 and ``other`` is not NaN.
 
@@ -157,7 +173,7 @@ xlogy.__doc__ = """``input * log(other)``, elementwise and broadcast; 0 where ``
 declare.attach(xlogy, "xlogy", inplace=True)
 xlog1py = _named(
     "special_xlog1py", "SpecialXlog1Py", _product_with(np.log1p),
-    [lambda t, x, y: where((x == 0) & (y <= -1), 0, t * log1p(y)), lambda t, x, y: _zero_times(t, x, y, y + 1)],
+    [lambda t, x, y: where((x == 0) & (y <= -1), 0, t * _log1p(y)), lambda t, x, y: _zero_times(t, x, y, y + 1)],
     not_complex("xlog1py_cpu"),
 )  # fmt: skip
 xlog1py.__doc__ = "``input * log1p(other)``, elementwise and broadcast; 0 where ``input`` is 0 and ``other`` is not NaN."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cmath
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
 from .compare import where
-from .exponential import log
+from .exponential import log, log_of
 
 
 def _power(x: Any, y: Any) -> Any:
@@ -59,16 +58,10 @@ def _real(y: Any) -> Any:
     return y.real
 
 
-def _log_of(base: Any) -> Any:
-    if isinstance(base, complex):
-        return cmath.log(base) if base else -math.inf
-    return math.log(base) if base > 0 else -math.inf if base == 0 else math.nan
-
-
 def _exponential_rule(t: Any, out: Any, x: Any, y: Any) -> Any:
     if y == 0:
         return where(_real(x) >= 0, 0, t * (out * -math.inf))
-    return t * (out * _log_of(y))
+    return t * (out * log_of(y))
 
 
 def _tensor_power(x: Any, y: Any) -> Any:
@@ -85,7 +78,8 @@ def _integer_power(x: Any, y: Any) -> Any:
 _tensor_number = Op("pow_number", _power, kind="elementwise", args="x y", d=[_number_rule, None], node="PowBackward0")
 _tensor_tensor = Op("pow", _tensor_power, kind="elementwise", args="x y", d=[_base_rule, _exponent_rule], node="PowBackward1")
 _number_tensor = Op(
-    "number_pow", lambda x, y: _tensor_power(np.asarray(y, x.dtype)[()], x), kind="elementwise", args="x y", d=[_exponential_rule, None], node="PowBackward2"
+    "number_pow", lambda x, y: _tensor_power(np.asarray(y, x.dtype)[()], x), kind="elementwise", args="x y", node="PowBackward2",
+    d=[_exponential_rule, None],
 )  # fmt: skip
 _to_number = apply.binary(_tensor_number, operator=True)
 _to_tensor = apply.binary(_tensor_tensor, operator=True)

@@ -246,8 +246,8 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
 
 
 _nextafter_op = Op(
-    "nextafter", np.nextafter, kind="elementwise", args="x y", d=[lambda t: t, lambda t: zero(t)], check=floats("nextafter_cpu"),
-    opmath=False,
+    "nextafter", np.nextafter, kind="elementwise", args="x y", check=floats("nextafter_cpu"), opmath=False,
+    d=[lambda t, x, y: where(x == y, 0, t), lambda t: zero(t)],
 )  # fmt: skip
 
 

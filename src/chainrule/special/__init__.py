@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..ops.exponential import exp2, expm1, log1p, logit, sigmoid as expit, xlog1py, xlogy
+from ..ops.exponential import exp2, expm1, log1p, logit, xlog1py, xlogy
+from ..ops.exponential import sigmoid as expit
 from ..ops.rounding import round
 from ..ops.softmax import log_softmax, logsumexp, softmax
 from ..ops.special_functions import (
@@ -16,13 +17,17 @@ from ..ops.special_functions import (
     i0e,
     i1,
     i1e,
-    lgamma as gammaln,
     log_ndtr,
-    mvlgamma as multigammaln,
     ndtr,
     ndtri,
     polygamma,
     zeta,
+)
+from ..ops.special_functions import (
+    lgamma as gammaln,
+)
+from ..ops.special_functions import (
+    mvlgamma as multigammaln,
 )
 from ..ops.trig import sinc
 

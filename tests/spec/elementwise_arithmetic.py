@@ -1,0 +1,85 @@
+"""Sums, products, quotients, powers, and what is fused from them."""
+
+from __future__ import annotations
+
+from .row import Row, array, bools, cplx, ints, positive, real
+
+NAN, INF = float("nan"), float("inf")
+EMPTY = array([[], []])
+POINTS = array([-INF, -2.0, -0.0, 0.0, 0.5, 3.0, INF, NAN])
+OTHERS = array([1.0, -0.0, 0.0, 2.0, -0.5, NAN, INF, 1.0])
+COLUMN, ROW = real(3, 1), real(4)
+PAIRS = ((POINTS, OTHERS), (array(1.5), array(-2.0)), (EMPTY, real(1)))
+
+ROWS = [
+    Row("add", lambda T, x, y: T.add(x, y), (COLUMN, ROW), special=PAIRS),
+    Row("add number", lambda T, x: (x + 1.5, 1 + x, x + True), (real(2, 3),), op="add"),
+    Row("add alpha", lambda T, x, y: T.add(x, y, alpha=-1.5), (real(2, 3), real(3)), op="add_scaled"),
+    Row("add integers", lambda T, x, y: (x + y, x + 2.5, x.add(y, alpha=3), x + 300), (ints(3), ints(3, dtype="uint8")),
+        op=("add", "add_scaled")),
+    Row("add truth", lambda T, x, y: (x + y, x + 1, x + 0.5), (bools(4), bools(4)), op="add"),
+    Row("add complex", lambda T, x, y: x + y + 2j, (cplx(2, 2), real(2)), op="add"),
+    Row("sub", lambda T, x, y: x - y, (COLUMN, ROW), special=PAIRS),
+    Row("sub number", lambda T, x: x - 2, (real(2, 3),), op="sub"),
+    Row("sub alpha", lambda T, x, y: T.sub(x, y, alpha=2), (real(2, 3), real(3)), op="sub_scaled"),
+    Row("sub wraps", lambda T, x: (x - 3, x.sub(200), 1 - x), (ints(3, dtype="uint8"),), op=("sub", "rsub_number")),
+    Row("rsub", lambda T, x, y: T.rsub(x, y, alpha=2), (COLUMN, ROW)),
+    Row("rsub number", lambda T, x: 1 - x, (real(2, 3),), op="rsub_number", special=((POINTS,),)),
+    Row("mul", lambda T, x, y: x * y, (COLUMN, ROW), special=PAIRS),
+    Row("mul number", lambda T, x: (x * 3, 2.5 * x), (real(2, 3),), op="mul"),
+    Row("mul same", lambda T, x: x * x, (real(3),), op="mul"),
+    Row("mul complex", lambda T, x, y: x * y * (1 - 2j), (cplx(2, 1), cplx(3)), op="mul"),
+    Row("mul half", lambda T, x, y: ((x.half() * y.half()).float(), (x.bfloat16() * 0.1).float(), (x.half() + 0.1).float()),
+        (real(8), real(8)), op="mul", rtol=1e-2, second=False, numeric=False),
+    Row("div", lambda T, x, y: x / y, (COLUMN, positive(4)), special=PAIRS),
+    Row("div number", lambda T, x: x / 3, (real(2, 3),), op="div"),
+    Row("div integers", lambda T, x, y: (x / y, x / 2, T.true_divide(x, y)), (ints(4), ints(4, lo=1)), op="div"),
+    Row("div complex", lambda T, x, y: x / y, (cplx(2, 2), cplx(2)), op="div"),
+    Row("div trunc", lambda T, x, y: T.div(x, y, rounding_mode="trunc"), (real(5, lo=-9, hi=9), positive(5)), op="div_trunc",
+        special=((array([7.0, -7.0, 0.0, INF, 1.0]), array([2.0, 2.0, 0.0, 2.0, INF])),)),
+    Row("div floor", lambda T, x, y: T.div(x, y, rounding_mode="floor"), (real(5, lo=-9, hi=9), positive(5)), op=("div_floor", "zero"),
+        special=((array([7.0, -7.0, 0.0, INF, -1.0]), array([2.0, 2.0, 0.0, 2.0, INF])),)),
+    Row("div rounded integers", lambda T, x, y: (T.div(x, y, rounding_mode="trunc"), T.div(x, y, rounding_mode="floor"), x // y, x % y, T.fmod(x, y)),
+        (array([-7, -6, 6, 7, 0]), array([2, -4, 4, -2, 3])), op=("div_trunc", "div_floor", "floor_divide", "remainder", "fmod")),
+    Row("floor_divide", lambda T, x, y: x // y, (real(5, lo=-9, hi=9), positive(5)), differentiable=False,
+        special=((array([7.0, -7.0, INF, -1.0]), array([2.0, 0.0, 2.0, INF])),)),
+    Row("fmod", lambda T, x, y: T.fmod(x, y), (real(5, lo=-9, hi=9), positive(5)),
+        special=((array([7.0, -7.0, 2.0]), array([2.0, 3.0, INF])),)),
+    Row("fmod number", lambda T, x: T.fmod(x, 1.5), (real(5, lo=-9, hi=9),), op="fmod_number"),
+    Row("remainder", lambda T, x, y: x % y, (real(5, lo=-9, hi=9), positive(5)),
+        special=((array([7.0, -7.0, -2.0]), array([2.0, 3.0, INF])),)),
+    Row("remainder number", lambda T, x: x % -1.5, (real(5, lo=-9, hi=9),), op="remainder_number"),
+    Row("remainder of number", lambda T, x: 7 % x, (positive(5, lo=1.0, hi=3.0),), op="remainder", differentiable=False),
+    Row("neg", lambda T, x: -x, (real(2, 3),), special=((POINTS,),)),
+    Row("reciprocal", lambda T, x: (x.reciprocal(), 2 / x), (positive(2, 3),), special=((POINTS,),)),
+    Row("reciprocal complex", lambda T, x: 1 / x, (cplx(3),), op="reciprocal"),
+    Row("reciprocal integers", lambda T, x: 1 / x, (ints(4),), op="reciprocal"),
+    Row("positive", lambda T, x: +x, (real(3),), op="positive"),
+    Row("lerp", lambda T, x, y, w: T.lerp(x, y, w), (COLUMN, ROW, real(3, 4, lo=0.05, hi=0.95)),
+        special=((array([1.0, 1.0, INF]), array([2.0, 3.0, 1.0]), array([0.0, 1.0, 0.5])),)),
+    Row("lerp number", lambda T, x, y: (T.lerp(x, y, 0.3), T.lerp(x, y, 1.0)), (COLUMN, ROW), op="lerp_number"),
+    Row("addcmul", lambda T, x, a, b: T.addcmul(x, a, b, value=-0.5), (COLUMN, ROW, real(4)), special=((EMPTY, real(1), real(1)),)),
+    Row("addcmul integers", lambda T, x, a, b: T.addcmul(x, a, b, value=3), (ints(3), ints(3), ints(3)), op="addcmul"),
+    Row("addcdiv", lambda T, x, a, b: T.addcdiv(x, a, b, value=2.0), (COLUMN, ROW, positive(4)), special=((EMPTY, real(1), real(1)),)),
+    Row("pow_number", lambda T, x: (x**2, x**3, x**4, x**1), (real(2, 3),), special=((POINTS,),)),
+    Row("pow_number zero", lambda T, x: x**0, (real(3),), op="pow_number", special=((POINTS,),)),
+    Row("pow_number fraction", lambda T, x: (x**0.5, x**-0.5, x**-1, x**-2, x**2.5), (positive(5),), op="pow_number", special=((POINTS,),),
+        gradients=False),
+    Row("pow_number complex", lambda T, x: (x**2, x**-1.5), (cplx(3),), op="pow_number"),
+    Row("pow_number integers", lambda T, x: (x**2, x**0, x**0.5, x**7), (ints(4, dtype="int32"),), op="pow_number"),
+    Row("square", lambda T, x: T.square(x), (real(3),), op="pow_number"),
+    Row("pow", lambda T, x, y: x**y, (positive(3, 1), ROW),
+        special=((array([0.0, 0.0, 0.0, -2.0, 1.0, NAN, INF]), array([0.0, 1.0, 2.0, 3.0, NAN, 0.0, -1.0])),)),
+    Row("pow complex", lambda T, x, y: x**y, (cplx(3), cplx(3)), op="pow"),
+    Row("pow integers", lambda T, x, y: x**y, (array([2, -1, 1, 0, -3]), array([-1, -3, -2, 3, 3])), op="pow"),
+    Row("number_pow", lambda T, x: (2**x, 0.5**x), (real(2, 3),), special=((POINTS,),)),
+    # The second derivative is 0; PyTorch's is NaN.
+    Row("number_pow zero", lambda T, x: 0**x, (positive(3),), op="number_pow", second=False, special=((array([0.0, 1.0, -1.0]),),)),
+    Row("number_pow complex", lambda T, x: (-2) ** x, (cplx(3),), op="number_pow"),
+    Row("number_pow integers", lambda T, x: (2**x, 2.5**x), (ints(4),), op="number_pow"),
+    Row("float_power", lambda T, x, y: (T.float_power(x, y), T.float_power(2, x)), (positive(3), real(3)), op=("pow", "number_pow"),
+        dtypes=("float64",)),
+    Row("float_power kinds", lambda T, x, n: (T.float_power(x, n), T.float_power(n, 0.5)), (positive(3), ints(3, lo=1)),
+        op=("pow", "pow_number"),
+        differentiable=False),
+]  # fmt: skip
