@@ -11,7 +11,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Sequence
-from heapq import heappop, heappush, heappushpop
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from .floating_flags import IGNORE, enter, leave
 from .modes import MODES, SWITCH
 from .mutation import LAST, stale, stale_error
 from .node import FREED, HOOKS, LEAF, Node
+from .nodes import fit_array
 from .tensor import Tensor, new, wrap
 from .value import Value
 
@@ -54,25 +55,9 @@ class Walk:
     # -- cotangents on their way -------------------------------------------------------------------------------------
 
     def deliver(self, edge: Any, ct: Any) -> None:
-        """Add ``ct`` to what flows along ``edge``."""
-        if edge.is_leaf_edge:
-            if self.visit is not None and edge not in self.visit:
-                return
-            have = self.leaves.get(edge)
-            self.leaves[edge] = ct if have is None else have + ct
-            return
-        if edge.is_slot:
-            if self.visit is None or edge.node in self.visit:
-                _deliver_slot(edge, ct, self.pending, self.heap)
-            return
-        have = self.pending.get(edge)
-        if have is None:
-            if self.visit is not None and edge not in self.visit:
-                return
-            self.pending[edge] = ct
-            heappush(self.heap, (edge.order, edge))
-        else:
-            self.pending[edge] = have + ct
+        """Add ``ct`` to what flows along ``edge``, if the edge is to be visited."""
+        if self.visit is None or (edge.node if edge.is_slot else edge) in self.visit:
+            _send(edge, ct, self.leaves, self.pending, self.heap)
 
     def run(self) -> None:
         """Visit all nodes, then give the leaves what arrived."""
@@ -410,39 +395,37 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
                 raise RuntimeError(FREED)
             if last < node.order:
                 check_saved(node)
-            cts = node.pull(ct)
-            if not keep and node.frees:
-                node.saved = None
-            following = ahead = None
-            for e, ct in zip(node.edges, cts):
-                if ct is None:
-                    continue
-                if e in pending:
-                    pending[e] = pending[e] + ct
-                elif e.is_leaf_edge:
-                    have = leaves.get(e)
-                    leaves[e] = ct if have is None else have + ct
-                elif e is following:
-                    ahead = ahead + ct
-                elif e.is_slot:
-                    _deliver_slot(e, ct, pending, heap)
-                elif following is None and not heap:
-                    following, ahead = e, ct  # a chain goes on without the heap
-                else:
-                    pending[e] = ct
-                    heappush(heap, (e.order, e))
-            if following is None:
-                if not heap:
-                    break
-                node = heappop(heap)[1]
-                ct = pending.pop(node)
-            elif heap:
-                pending[following] = ahead
-                node = heappushpop(heap, (following.order, following))[1]
-                ct = pending.pop(node)
+            e = node.edges[0]
+            arity = node.arity
+            if arity == 1:
+                ct = node.rules[0](ct, *node.saved)
+            elif arity == 2 and node.edges[1] is None:
+                ct = node.rules[0](ct, *node.saved[0])
+            elif arity == 2 and e is None:
+                e = node.edges[1]
+                ct = node.rules[1](ct, *node.saved[1])
+                arity = 3
             else:
-                node, ct = following, ahead
-        cts = following = ahead = ct = None  # what nobody else refers to may become a gradient as it is
+                for e, ct in zip(node.edges, node.pull(ct)):
+                    if ct is not None:
+                        _send(e, ct, leaves, pending, heap)
+                e = None
+            if e is not None:  # one input waits for a cotangent: a chain goes on without the heap
+                if node.fit is not None:
+                    ct = fit_array(ct, *node.fit[arity == 3])
+                if not keep and node.frees:
+                    node.saved = None
+                if not (heap or e.is_leaf_edge or e.is_slot):
+                    node = e
+                    continue
+                _send(e, ct, leaves, pending, heap)
+            elif not keep and node.frees:
+                node.saved = None
+            if not heap:
+                break
+            node = heappop(heap)[1]
+            ct = pending.pop(node)
+        ct = None  # what nobody else refers to may become a gradient as it is
         for leaf in leaves:
             if leaf._hooks or leaf._post_hooks or "_accumulate_kept" in leaf.__dict__:
                 _go_on(None, None, keep, leaves, pending, heap)
@@ -451,6 +434,20 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
             accumulate_array(*leaves.popitem())
     finally:
         leave(token)
+
+
+def _send(edge: Any, ct: Any, leaves: dict[Any, Any], pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> None:
+    """Add ``ct`` to what flows along ``edge``."""
+    if edge in pending:
+        pending[edge] = pending[edge] + ct
+    elif edge.is_leaf_edge:
+        have = leaves.get(edge)
+        leaves[edge] = ct if have is None else have + ct
+    elif edge.is_slot:
+        _deliver_slot(edge, ct, pending, heap)
+    else:
+        pending[edge] = ct
+        heappush(heap, (edge.order, edge))
 
 
 def _deliver_slot(edge: Any, ct: Any, pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> None:

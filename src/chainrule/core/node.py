@@ -54,6 +54,7 @@ class Node:
     rules: ClassVar[Sequence[Any]] = ()
     raw: ClassVar[bool] = False  # rules may run on NumPy values
     plain: ClassVar[bool] = False  # one output and rules on NumPy values: what the quick walk handles
+    arity: ClassVar[int] = 0  # 1 or 2 for the two shapes of ``saved`` that the quick walk reads itself
     frees: bool = True  # holds values that are dropped when backward has passed
     n_outputs: int = 1
     level: int = 0

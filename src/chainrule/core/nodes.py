@@ -158,6 +158,7 @@ class UnaryNode(OpNode):
     """One argument: what is saved needs no second tuple around it."""
 
     __slots__ = ()
+    arity = 1
 
     def pull(self, g: Any) -> Sequence[Any]:
         ct = self.rules[0](g, *self.saved)
@@ -172,6 +173,7 @@ class BinaryNode(OpNode):
     """Two arguments, without the loop."""
 
     __slots__ = ()
+    arity = 2
 
     def pull(self, g: Any) -> Sequence[Any]:
         x, y = self.edges
@@ -213,6 +215,7 @@ def _complex_rules(base: type[OpNode]) -> type[OpNode]:
 
     class ComplexNode(base):  # type: ignore[valid-type,misc]
         __slots__ = ()
+        arity = 0
 
         def pull(self, g: Any) -> Sequence[Any]:
             out: list[Any] = [None] * len(self.edges)
@@ -232,6 +235,7 @@ def _level_rules(base: type[OpNode]) -> type[OpNode]:
     class LevelNode(base):  # type: ignore[valid-type,misc]
         __slots__ = ()
         raw = False
+        arity = 0
 
         def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
             if self.op.kind == "elementwise" and (g.dtype.is_complex or self._takes_complex()):  # type: ignore[union-attr]
