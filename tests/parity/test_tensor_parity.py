@@ -489,7 +489,12 @@ bounds = st.one_of(st.integers(-20, 20), st.floats(-20, 20).map(lambda x: round(
 
 
 @settings(settings.get_profile("tensor"))
-@given(bounds, bounds, st.one_of(st.integers(-3, 3), st.floats(-3, 3).map(lambda x: round(x, 2))), st.sampled_from([None, *INT_DTYPES[1:], *FLOAT_DTYPES]))
+@given(
+    bounds,
+    bounds,
+    st.one_of(st.integers(-3, 3), st.floats(-3, 3).map(lambda x: round(x, 2))),
+    st.sampled_from([None, *INT_DTYPES[1:], *FLOAT_DTYPES]),
+)
 def test_arange(start: Any, end: Any, step: Any, dtype: str | None) -> None:
     if dtype == "uint8":
         start, end = abs(start), abs(end)

@@ -167,8 +167,7 @@ def test_dlpack_shares_memory_both_ways():
 @pytest.mark.parametrize("sizes", [(), (0,), (2, 3), (2, 0, 3)])
 @pytest.mark.parametrize("dtype", DTYPES, ids=repr)
 def test_constant_tensors(sizes, dtype):
-    for made, value in ((torch.zeros(sizes, dtype=dtype), 0), (torch.ones(*sizes, dtype=dtype), 1) if sizes else (torch.ones((), dtype=dtype), 1),
-                        (torch.full(sizes, 1, dtype=dtype), 1)):  # fmt: skip
+    for made, value in ((torch.zeros(sizes, dtype=dtype), 0), (torch.ones(sizes, dtype=dtype), 1), (torch.full(sizes, 1, dtype=dtype), 1)):
         assert made.shape == sizes and made.dtype is dtype
         assert (made == value).all()
     x = torch.empty(sizes, dtype=dtype)

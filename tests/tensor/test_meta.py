@@ -10,14 +10,22 @@ import chainrule as torch
 def test_operations_give_shapes_and_dtypes():
     x = torch.empty(2, 3, device="meta")
     y = torch.empty(3, dtype=torch.float64, device="meta")
-    cases = {
-        (x + y): ((2, 3), torch.float64), (x * 2): ((2, 3), torch.float32), x.sum(1): ((2,), torch.float32), (x @ x.t()): ((2, 2), torch.float32),
-        x.reshape(6): ((6,), torch.float32), (x > 0): ((2, 3), torch.bool), x.exp(): ((2, 3), torch.float32), x.to(torch.int8): ((2, 3), torch.int8),
-        torch.zeros_like(x): ((2, 3), torch.float32), torch.rand_like(x): ((2, 3), torch.float32), x + torch.tensor(1.0): ((2, 3), torch.float32),
-    }  # fmt: skip
-    for out, (shape, dtype) in cases.items():
+    cases = [
+        (x + y, (2, 3), torch.float64),
+        (x * 2, (2, 3), torch.float32),
+        (x + torch.tensor(1.0), (2, 3), torch.float32),
+        (x.sum(1), (2,), torch.float32),
+        (x @ x.t(), (2, 2), torch.float32),
+        (x.reshape(6), (6,), torch.float32),
+        (x.t(), (3, 2), torch.float32),
+        (x > 0, (2, 3), torch.bool),
+        (x.exp(), (2, 3), torch.float32),
+        (x.to(torch.int8), (2, 3), torch.int8),
+        (torch.zeros_like(x), (2, 3), torch.float32),
+        (torch.rand_like(x), (2, 3), torch.float32),
+    ]
+    for out, shape, dtype in cases:
         assert out.is_meta and out.shape == shape and out.dtype is dtype
-    assert x.t().stride() == (1, 3) or x.t().shape == (3, 2)
 
 
 def test_gradients_are_shapes_too():
@@ -32,7 +40,7 @@ def test_gradients_are_shapes_too():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda x: x[0].item() if False else x.sum().item(), RuntimeError, "Tensor.item() cannot be called on meta tensors"),
+        (lambda x: x.sum().item(), RuntimeError, "Tensor.item() cannot be called on meta tensors"),
         (lambda x: x.item(), RuntimeError, "a Tensor with 2 elements cannot be converted to Scalar"),
         (lambda x: x.tolist(), NotImplementedError, "Cannot copy out of meta tensor; no data!"),
         (lambda x: x.cpu(), NotImplementedError, "Cannot copy out of meta tensor; no data!"),

@@ -46,17 +46,30 @@ def test_fork_rng_leaves_the_generator_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: torch.rand(2, 3), lambda: torch.randn(size=(2, 3)), lambda: torch.randint(0, 5, (2, 3)), lambda: torch.normal(0.0, 1.0, (2, 3)),
-        lambda: torch.rand_like(torch.empty(2, 3)), lambda: torch.randn_like(torch.empty(2, 3)), lambda: torch.randint_like(torch.empty(2, 3), 5),
-        lambda: torch.bernoulli(torch.full((2, 3), 0.5)), lambda: torch.poisson(torch.ones(2, 3)), lambda: torch.normal(torch.zeros(2, 3), 1.0),
-        lambda: torch.empty(2, 3).uniform_(), lambda: torch.empty(2, 3).normal_(), lambda: torch.empty(2, 3).exponential_(),
-        lambda: torch.empty(2, 3).random_(9), lambda: torch.empty(2, 3).bernoulli_(0.3), lambda: torch.empty(2, 3).geometric_(0.3),
-        lambda: torch.empty(2, 3).cauchy_(), lambda: torch.empty(2, 3).log_normal_(), lambda: torch.empty(2, 3).bernoulli_(torch.full((3,), 0.4)),
-    ],
-)  # fmt: skip
+MAKERS = {
+    "rand": lambda: torch.rand(2, 3),
+    "randn": lambda: torch.randn(size=(2, 3)),
+    "randint": lambda: torch.randint(0, 5, (2, 3)),
+    "normal": lambda: torch.normal(0.0, 1.0, (2, 3)),
+    "normal of tensors": lambda: torch.normal(torch.zeros(2, 3), 1.0),
+    "rand_like": lambda: torch.rand_like(torch.empty(2, 3)),
+    "randn_like": lambda: torch.randn_like(torch.empty(2, 3)),
+    "randint_like": lambda: torch.randint_like(torch.empty(2, 3), 5),
+    "bernoulli": lambda: torch.bernoulli(torch.full((2, 3), 0.5)),
+    "poisson": lambda: torch.poisson(torch.ones(2, 3)),
+    "uniform_": lambda: torch.empty(2, 3).uniform_(),
+    "normal_": lambda: torch.empty(2, 3).normal_(),
+    "exponential_": lambda: torch.empty(2, 3).exponential_(),
+    "random_": lambda: torch.empty(2, 3).random_(9),
+    "bernoulli_": lambda: torch.empty(2, 3).bernoulli_(0.3),
+    "bernoulli_ of tensors": lambda: torch.empty(2, 3).bernoulli_(torch.full((3,), 0.4)),
+    "geometric_": lambda: torch.empty(2, 3).geometric_(0.3),
+    "cauchy_": lambda: torch.empty(2, 3).cauchy_(),
+    "log_normal_": lambda: torch.empty(2, 3).log_normal_(),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_a_seed_decides_everything(make):
     torch.manual_seed(7)
     a = make()
@@ -96,7 +109,13 @@ def test_randomness_of_vmap():
     x = torch.zeros(4)
     same = torch.func.vmap(lambda t: t + torch.rand(2), randomness="same")(x)
     assert torch.equal(same[0], same[1])
-    for f in (lambda t: t + torch.rand(2), lambda t: torch.randn_like(t), lambda t: torch.bernoulli(t + 0.5), lambda t: torch.zeros_like(t).uniform_()):
+    programs = (
+        lambda t: t + torch.rand(2),
+        lambda t: torch.randn_like(t),
+        lambda t: torch.bernoulli(t + 0.5),
+        lambda t: torch.zeros_like(t).uniform_(),
+    )
+    for f in programs:
         torch.manual_seed(0)
         different = torch.func.vmap(f, randomness="different")(x)
         assert different.shape[0] == 4 and not torch.equal(different[0], different[1])

@@ -166,6 +166,7 @@ class inference_mode(_Scope):
     """
 
     __slots__ = ("_before", "mode")
+    mode: bool
 
     def __new__(cls, mode: Any = True) -> Any:
         made = object.__new__(cls)
@@ -190,7 +191,8 @@ class inference_mode(_Scope):
 
     def clone(self) -> inference_mode:
         """A new scope of the same mode."""
-        return inference_mode(self.mode)
+        made: inference_mode = inference_mode(self.mode)
+        return made
 
 
 class set_multithreading_enabled(_Scope):

@@ -9,7 +9,9 @@ from .modes import MODES
 
 INFERENCE = 8  # among a tensor's flags, which are declared in views.py
 
-_SEE = "You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+_SEE = (
+    "You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+)
 
 
 class _Active:

@@ -168,7 +168,7 @@ def _real(self: Tensor, c_type: str) -> Any:
 
 def _float(self: Tensor) -> builtins.float:
     if self._gn is None and type(self._value) is np.float32:
-        return self._value.item()  # type: ignore[no-any-return]
+        return self._value.item()
     return builtins.float(_real(self, "double"))
 
 
@@ -190,9 +190,7 @@ def _index(self: Tensor) -> builtins.int:
 def _contains(self: Tensor, element: Any) -> builtins.bool:
     if isinstance(element, (Tensor, builtins.int, builtins.float, builtins.complex, np.generic)):
         return builtins.bool((self == element).any().item())  # type: ignore[attr-defined]
-    raise RuntimeError(
-        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
-    )
+    raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
 
 def _iter(self: Tensor) -> Any:
@@ -225,7 +223,7 @@ def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
         from ..core.dual import Dual
 
         if not isinstance(value, Dual):
-            return str(value.text(self))  # type: ignore[attr-defined]
+            return str(value.text(self))
     shown, name, suffixes = _parts(self)
     cls = type(self)
     prefix = "tensor(" if cls is Tensor or cls.__module__.startswith("chainrule.") else f"{cls.__name__}("
@@ -239,7 +237,7 @@ def _repr(self: Tensor, *, tensor_contents: Any = None) -> str:
 def _parts(self: Tensor) -> tuple[Any, str | None, list[str]]:
     """What a repr shows: the value, the dtype's name if needed, and what follows."""
     value = self._value
-    suffixes = []
+    suffixes: list[str] = []
     if isinstance(value, Value) and not isinstance(value, Meta):
         if not hasattr(value, "tangent"):
             return value.concrete("repr"), None, []
@@ -259,7 +257,7 @@ def _parts(self: Tensor) -> tuple[Any, str | None, list[str]]:
     return value, str(kind) if named else None, suffixes
 
 
-Tensor.__repr__ = _repr  # type: ignore[method-assign]
+Tensor.__repr__ = _repr  # type: ignore[method-assign, assignment]
 Tensor.__str__ = _repr  # type: ignore[assignment]
 
 

@@ -13,6 +13,7 @@ from ..core.floating_flags import IGNORE, enter, leave
 from ..core.inference import ACTIVE, mark
 from ..core.meta import Meta
 from ..core.naming import type_name
+from ..core.op import Op
 from ..core.tensor import Tensor, wrap
 from . import structure
 from .data import warn_of_imaginary
@@ -48,7 +49,7 @@ def converted(self: Tensor, kind: dtype) -> Tensor:
         token = enter(IGNORE)
         try:
             out = wrap(structure.cast_array(value, dtype=kind.np))
-            return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
+            return mark(out) if ACTIVE.threads else out
         finally:
             leave(token)
     return structure.cast(self, dtype=kind.np)  # type: ignore[no-any-return]
@@ -62,7 +63,7 @@ def parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dtype 
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
         other = rest.pop(0)
-        where, given = other.device, other.dtype  # type: ignore[attr-defined]
+        where, given = other.device, other.dtype
     elif rest and (isinstance(rest[0], dtype) or isinstance(rest[0], type)):
         given = as_dtype(rest.pop(0), "to")
     elif rest:
@@ -96,7 +97,7 @@ def moved(self: Tensor, where: Any, kind: dtype, copy: bool, memory_format: Any)
     return out
 
 
-to_meta = structure.Op(
+to_meta = Op(
     "to_meta", lambda x, *, dtype: Meta(x.shape, dtype), kind="linear",
     vjp=[lambda g, x_shape, x_dtype: structure.cast(g, dtype=x_dtype)], node="ToCopyBackward0",
 )  # fmt: skip

@@ -59,16 +59,14 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     True
     """
     if isinstance(data, Tensor):
-        return data if dtype is None and device is None else data.to(device=device, dtype=dtype)  # type: ignore[attr-defined, no-any-return]
+        return data if dtype is None and device is None else data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
     kind = None if dtype is None else as_dtype(dtype, "as_tensor")
     if isinstance(data, np.ndarray) and tensor_device(device) is _cpu and (kind is None or FROM_NUMPY[data.dtype] is kind):
         return from_numpy(data)
     return tensor(data, dtype=kind, device=device)
 
 
-def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
-) -> Tensor:
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None) -> Tensor:
     """``obj`` (tensor, array, DLPack or buffer, number, sequence) as a tensor, sharing memory where ``copy`` allows.
 
     Raises ValueError where ``copy=False`` and a copy is needed.
@@ -93,7 +91,7 @@ def asarray(
     result: Any = source.to(device=where, dtype=kind, copy=True) if copy or other_dtype or other_place else source  # type: ignore[attr-defined]
     if requires_grad is None or requires_grad == result.requires_grad:
         return result  # type: ignore[no-any-return]
-    return require(result) if requires_grad else result.detach()  # type: ignore[no-any-return]
+    return require(result) if requires_grad else result.detach()
 
 
 def _aliasing(obj: Any, kind: Any) -> Tensor | None:
@@ -185,9 +183,7 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
         raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
     rest = size - offset
     if count < 0 and rest % each:
-        raise ValueError(
-            f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of element size ({each})"
-        )
+        raise ValueError(f"buffer length ({rest} bytes) after offset ({offset} bytes) must be a multiple of element size ({each})")
     if count < 0:
         count = rest // each
     elif count * each > rest:

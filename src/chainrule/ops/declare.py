@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from ..core import apply
 from ..core.inplace import inplace_of
 from ..core.op import Op
 from ..core.tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def attach(function: Callable[..., Any], name: str, *, inplace: bool = False, aliases: Sequence[str] = ()) -> None:
@@ -19,16 +21,18 @@ def attach(function: Callable[..., Any], name: str, *, inplace: bool = False, al
             setattr(Tensor, n + "_", inplace_of(function, n + "_"))
 
 
-def method(
-    function: Callable[..., Any] | None = None, *, inplace: bool = False, aliases: Sequence[str] = (), name: str | None = None
-) -> Any:
+@overload
+def method(function: F) -> F: ...
+@overload
+def method(*, inplace: bool = False, aliases: Sequence[str] = (), name: str | None = None) -> Callable[[F], F]: ...
+def method(function: Any = None, *, inplace: bool = False, aliases: Sequence[str] = (), name: str | None = None) -> Any:
     """Decorator: the function is also a method of tensors, under its own name (or ``name``) and ``aliases``.
 
     @method(inplace=True)
     def addcmul(input, tensor1, tensor2, *, value=1): ...
     """
 
-    def give(f: Callable[..., Any]) -> Callable[..., Any]:
+    def give(f: F) -> F:
         attach(f, name or f.__name__, inplace=inplace, aliases=aliases)
         return f
 

@@ -87,7 +87,7 @@ def finish(value: Any, out: Any, requires_grad: bool, layout: Any = strided, pin
 def kind_of(given: Any, out: Any, function: str) -> dtype:
     """The dtype argument; the default floating dtype, or that of ``out``, where there is none."""
     if given is None:
-        return defaults.floating if out is None else out.dtype  # type: ignore[no-any-return]
+        return defaults.floating if out is None else out.dtype
     return as_dtype(given, function)
 
 
@@ -171,9 +171,7 @@ def empty_strided(
     shape = sizes_of((size,), "empty_strided")
     steps = tuple(int(s) for s in stride)
     if len(steps) != len(shape):
-        raise RuntimeError(
-            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(steps)})"
-        )
+        raise RuntimeError(f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(steps)})")
     if any(s < 0 for s in steps):
         raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)} and strides={list(steps)}")
     each = kind.itemsize
@@ -330,7 +328,8 @@ def _range_count(start: Any, end: Any, step: Any) -> int:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     if isinstance(start, int) and isinstance(end, int) and isinstance(step, int):
         return -((start - end) // step)
-    return math.ceil((end - start) / step)
+    count: int = math.ceil((end - start) / step)
+    return count
 
 
 def range(
@@ -395,9 +394,7 @@ def logspace(
 def _spaced_arguments(function: str, start: Any, end: Any, steps: Any, out: Any, given: Any) -> tuple[dtype, Any, Any, int]:
     for name, x in (("start", start), ("end", end)):
         if isinstance(x, Tensor) and x.ndim:
-            raise RuntimeError(
-                f"{function} only supports 0-dimensional start and end tensors, but got {name} with {x.ndim} dimension(s)."
-            )
+            raise RuntimeError(f"{function} only supports 0-dimensional start and end tensors, but got {name} with {x.ndim} dimension(s).")
     a, b = number_of(start, function, "start", 1), number_of(end, function, "end", 2)
     count = _int(steps, function, "steps", 3)
     if count < 0:

@@ -77,7 +77,7 @@ def _type_repr(cls: Any) -> str:
     return f"<class '{module}.{cls.__qualname__}'>"
 
 
-Tensor.__new__ = _new  # type: ignore[method-assign, assignment]
+Tensor.__new__ = _new  # type: ignore[method-assign]
 _TensorType.legacy = staticmethod(lambda cls, args, kwargs: type.__call__(cls, *args, **kwargs))
 _TensorType.__repr__ = _type_repr  # type: ignore[method-assign]
 Tensor.__module__ = "chainrule"

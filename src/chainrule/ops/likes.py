@@ -40,7 +40,7 @@ def like(name: str, input: Any, fill: Any, dtype: Any, device: Any, memory_forma
         out._value = full_array(value, fill=fill, dtype=kind.np)
     if memory_format is not None and memory_format is not preserve_format:
         out._value = in_format(out._value, memory_format)
-    return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
+    return mark(out) if ACTIVE.threads else out
 
 
 @method

@@ -16,7 +16,6 @@ from .joining import cat
 from .scan import cumprod
 
 
-
 def _triangle(function: str, row: Any, col: Any, offset: int, dtype: Any, device: Any, layout: Any, lower: bool) -> Tensor:
     if row < 0:
         raise RuntimeError(f"row must be non-negative, got{row}")
@@ -30,9 +29,7 @@ def _triangle(function: str, row: Any, col: Any, offset: int, dtype: Any, device
     return finish(pairs if tensor_device(device) is _cpu else Meta(pairs.shape, kind.np), None, False, layout)
 
 
-def tril_indices(
-    row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = "cpu", layout: Any = strided
-) -> Tensor:
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = "cpu", layout: Any = strided) -> Tensor:
     """The indices of the lower triangle of a ``row`` by ``col`` matrix, as a 2 by n tensor.
 
     >>> import chainrule as torch
@@ -43,9 +40,7 @@ def tril_indices(
     return _triangle("tril_indices", row, col, offset, dtype, device, layout, True)
 
 
-def triu_indices(
-    row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = "cpu", layout: Any = strided
-) -> Tensor:
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = "cpu", layout: Any = strided) -> Tensor:
     """The indices of the upper triangle of a ``row`` by ``col`` matrix, as a 2 by n tensor.
 
     >>> import chainrule as torch

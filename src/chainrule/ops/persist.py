@@ -118,7 +118,7 @@ def _deep_value(value: Any, memo: dict[int, Any]) -> Any:
     twin = memo.get(id(owner))
     if twin is None:
         twin = memo[id(owner)] = np.array(owner, order="K", subok=False)
-        memo.setdefault(id(memo), []).append(owner)  # type: ignore[union-attr]
+        memo.setdefault(id(memo), []).append(owner)
     if owner is value:
         return twin
     if twin.strides != owner.strides:

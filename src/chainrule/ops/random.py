@@ -169,7 +169,9 @@ def _interval(function: str, args: tuple[Any, ...], low: Any, high: Any, size: A
         low = given.pop() if given else 0
     if high is None or size is None or given:
         got = ", ".join([type_name(a) for a in args])
-        raise TypeError(f"{function}() received an invalid combination of arguments - got ({got}), but expected (int low, int high, tuple of ints size)")
+        raise TypeError(
+            f"{function}() received an invalid combination of arguments - got ({got}), but expected (int low, int high, tuple of ints size)"
+        )
     for position, (name, bound) in enumerate((("low", low), ("high", high)), 1):
         if isinstance(bound, float) or not hasattr(bound, "__index__"):
             raise argument_error(function, name, "int", bound, position)
@@ -274,7 +276,10 @@ def randn_like(
     """Standard normal numbers in the shape, dtype and device of ``input``."""
     g = _source(generator)
     in_order = _in_order(input)
-    return like("randn_like", input, lambda s, d: sampling.normal(g, s, d, contiguous=in_order), dtype, device, requires_grad, memory_format, layout, pin_memory)
+    return like(
+        "randn_like", input, lambda s, d: sampling.normal(g, s, d, contiguous=in_order), dtype, device, requires_grad, memory_format,
+        layout, pin_memory,
+    )  # fmt: skip
 
 
 def randint_like(

@@ -67,7 +67,7 @@ _UNSET: Any = object()
 def _grad_dtype(self: Tensor) -> dtype | None:
     """The dtype that ``grad`` must have: that of the tensor unless another is set; None allows any."""
     chosen = self.__dict__.get("_chosen_grad_dtype", _UNSET)
-    return self.dtype if chosen is _UNSET else chosen  # type: ignore[no-any-return]
+    return self.dtype if chosen is _UNSET else chosen
 
 
 def _set_grad_dtype(self: Tensor, kind: dtype | None) -> None:

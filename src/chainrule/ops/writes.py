@@ -17,9 +17,9 @@ from ..core.mutation import written
 from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.size import channels_last_3d_strides, channels_last_strides, check_inplace_shape, contiguous_strides
-from ..core.tensor import Tensor, materialise, new, wrap, wrap_with
+from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap, wrap_with
 from ..core.value import Value
-from ..core.views import UNTRACKED, records
+from ..core.views import records
 from .data import NATIVE, checked_scalar, value_of, warn_of_imaginary
 from .declare import method
 from .structure import cast, dense_like, sum_to, view
