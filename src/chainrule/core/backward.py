@@ -399,28 +399,23 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
             arity = node.arity
             if arity == 1:
                 ct = node.rules[0](ct, *node.saved)
-            elif arity == 2 and node.edges[1] is None:
-                ct = node.rules[0](ct, *node.saved[0])
-            elif arity == 2 and e is None:
-                e = node.edges[1]
-                ct = node.rules[1](ct, *node.saved[1])
-                arity = 3
-            else:
-                for e, ct in zip(node.edges, node.pull(ct)):
-                    if ct is not None:
-                        _send(e, ct, leaves, pending, heap)
-                e = None
-            if e is not None:  # one input waits for a cotangent: a chain goes on without the heap
                 if node.fit is not None:
-                    ct = fit_array(ct, *node.fit[arity == 3])
-                if not keep and node.frees:
-                    node.saved = None
-                if not (heap or e.is_leaf_edge or e.is_slot):
+                    ct = fit_array(ct, *node.fit[0])
+            elif arity == 2:
+                e, ct = _send_older(node, ct, leaves, pending, heap)
+            else:
+                for e, c in zip(node.edges, node.pull(ct)):
+                    if c is not None:
+                        _send(e, c, leaves, pending, heap)
+                e = None
+            if not keep and node.frees:
+                node.saved = None
+            if e is not None:
+                # The youngest of all goes on at once; a chain never sees the heap.
+                if not (e.is_leaf_edge or e.is_slot) and (not heap or e.order < heap[0][0]):
                     node = e
                     continue
                 _send(e, ct, leaves, pending, heap)
-            elif not keep and node.frees:
-                node.saved = None
             if not heap:
                 break
             node = heappop(heap)[1]
@@ -434,6 +429,30 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
             accumulate_array(*leaves.popitem())
     finally:
         leave(token)
+
+
+def _send_older(node: Any, g: Any, leaves: dict[Any, Any], pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> tuple[Any, Any]:
+    """Run a node of two arguments; send the cotangent along the older edge, give back the younger with its own."""
+    e, f = node.edges
+    rules, saved, fit = node.rules, node.saved, node.fit
+    if e is not None:
+        a = rules[0](g, *saved[0])
+        if fit is not None:
+            a = fit_array(a, *fit[0])
+        if f is None:
+            return e, a
+    b = rules[1](g, *saved[1])
+    if fit is not None:
+        b = fit_array(b, *fit[1])
+    if e is None:
+        return f, b
+    if e is f:
+        return e, a + b
+    if e.is_leaf_edge or e.is_slot or not (f.is_leaf_edge or f.is_slot or e.order < f.order):
+        _send(e, a, leaves, pending, heap)
+        return f, b
+    _send(f, b, leaves, pending, heap)
+    return e, a
 
 
 def _send(edge: Any, ct: Any, leaves: dict[Any, Any], pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> None:
