@@ -11,6 +11,8 @@ from typing import Any
 
 from ..autograd.grad_mode import no_grad
 from ..core.tensor import Tensor
+from ..ops.compare import where
+from ..ops.likes import empty_like
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 
@@ -49,23 +51,43 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 
 
 def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None) -> Tensor:
-    """Fill from the normal distribution cut off at [a, b], by the inverse of its distribution function."""
+    """Fill from the normal distribution cut off at [a, b].
 
-    def cdf(x: float) -> float:
-        return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
-
+    Rejection sampling: of normal numbers where the interval holds much of their mass, else of uniform ones.
+    """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.", stacklevel=2
         )
+    low, high = (a - mean) / std, (b - mean) / std
+    mass = (math.erf(high / math.sqrt(2.0)) - math.erf(low / math.sqrt(2.0))) / 2.0
     with no_grad():
-        low, high = cdf((a - mean) / std), cdf((b - mean) / std)
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)  # type: ignore[attr-defined]
-        tensor.erfinv_()  # type: ignore[attr-defined]
-        tensor.mul_(std * math.sqrt(2.0))  # type: ignore[attr-defined]
-        tensor.add_(mean)  # type: ignore[attr-defined]
-        tensor.clamp_(min=a, max=b)  # type: ignore[attr-defined]
-        return tensor
+        if mass >= 0.3:
+            return _by_normals(tensor, mean, std, a, b, generator)
+        return _by_uniforms(tensor, mean, std, a, b, generator)
+
+
+def _by_normals(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+    tensor.normal_(mean, std, generator=generator)
+    while True:
+        bad = (tensor < a) | (tensor > b)
+        if not bad.any():
+            return tensor
+        tensor.copy_(where(bad, empty_like(tensor).normal_(mean, std, generator=generator), tensor))
+
+
+def _by_uniforms(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+    """Accept x with the ratio of its density to the largest one in [a, b]."""
+    peak = (min(max(mean, a), b) - mean) / std
+    tensor.uniform_(a, b, generator=generator)
+    bad = None
+    while True:
+        z = (tensor - mean) / std
+        rejected = empty_like(tensor).uniform_(0, 1, generator=generator) >= ((peak * peak - z * z) / 2).exp()
+        bad = rejected if bad is None else bad & rejected
+        if not bad.any():
+            return tensor
+        tensor.copy_(where(bad, empty_like(tensor).uniform_(a, b, generator=generator), tensor))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

@@ -159,7 +159,11 @@ class _ConvTranspose(_ConvNd):
         if output_size is None:
             return self.output_padding
         n = self._dims
-        sizes = list(output_size)[-n:]
+        if len(output_size) not in (n, input.dim()):
+            raise ValueError(
+                f"ConvTranspose{n}D: for {input.dim()}D input, output_size must have {n} or {input.dim()} elements (got {len(output_size)})"
+            )
+        sizes = output_size[-n:] if len(output_size) > n else output_size
         spatial = input.shape[-n:]
         smallest = [
             (spatial[d] - 1) * self.stride[d] - 2 * self.padding[d] + self.dilation[d] * (self.kernel_size[d] - 1) + 1 for d in range(n)
@@ -167,8 +171,8 @@ class _ConvTranspose(_ConvNd):
         largest = [s + self.stride[d] - 1 for d, s in enumerate(smallest)]
         if any(not low <= s <= high for s, low, high in zip(sizes, smallest, largest, strict=True)):
             raise ValueError(
-                f"requested an output size of {list(output_size)}, but valid sizes range from {smallest} to {largest} (for an input of"
-                f" {list(spatial)})"
+                f"requested an output size of {sizes}, but valid sizes range from {smallest} to {largest} (for an input of"
+                f" {spatial})"
             )
         return tuple([s - low for s, low in zip(sizes, smallest, strict=True)])
 
