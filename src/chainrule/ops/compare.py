@@ -182,9 +182,12 @@ _clamp_max_tensor = Op(
 )  # fmt: skip
 
 
+_FLOAT_SCALARS = frozenset({np.float32, np.float64})
+
+
 def _bounded(quick: Any, fit: Any, input: Any, min: Any, max: Any, out: Any) -> Tensor:
     """Numbers as bounds; an integer tensor becomes a floating one where a bound is a float."""
-    if isinstance(input, Tensor) and not input.dtype.is_floating_point:
+    if isinstance(input, Tensor) and type(input._value) not in _FLOAT_SCALARS and not input.dtype.is_floating_point:
         kind = result_dtype([(input.dtype, input.ndim == 0), *[type(b) for b in (min, max) if b is not None]])
         if kind.category == COMPLEX:
             raise RuntimeError("clamp is not supported for complex types")
