@@ -346,7 +346,12 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
         fit = [(v.shape, v.dtype) if isinstance(v, (np.ndarray, np.generic)) else None for v in values]
         variant = "complex" if target.kind == "c" or any(f is not None and f[1].kind == "c" for f in fit) else "raw"
         record(op, result, r, values, args, kw, variant, fit)
+    elif ACTIVE.threads:
+        mark(result)
     return result
+
+
+Op.elementwise = staticmethod(elementwise)
 
 
 def _operands(op: Op, args: tuple[Any, ...], kind: dtype) -> list[Any]:
