@@ -81,8 +81,10 @@ def store(name: str, x: Tensor, value: Any) -> None:
 
 
 def snapshot(value: Any) -> Any:
-    """The value as it is now, safe from a later write."""
-    return value.copy() if isinstance(value, np.ndarray) else value
+    """The value as it is now, safe from a later write; a scalar becomes another object, since writes are noted by identity."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return np.array(value)[()] if isinstance(value, np.generic) else value
 
 
 def check_memory(value: np.ndarray[Any, Any]) -> None:
@@ -101,16 +103,18 @@ def check_writable(x: Tensor) -> None:
     """Refuse what cannot be recorded: leaves, views of leaves, views that were taken without gradient."""
     base = x._base
     if base is not None:
-        if x._flags & MADE_WITHOUT_GRAD:
-            raise RuntimeError(WITHOUT_GRAD.format("is being"))
         if x._flags & MULTI_OUTPUT:
             node = x.grad_fn
-            taken = "A view" if node is None else f"Output {x.output_nr} of {node.name().partition('Backward')[0]} is a view and"
+            taken = "A view was created in no_grad mode and is being modified inplace with grad mode enabled."
+            if node is not None:
+                taken = f"Output {x.output_nr} of {node.name().partition('Backward')[0]} is a view and is being modified inplace."
             raise RuntimeError(
-                f"{taken} is being modified inplace. This view is the output of a function that returns multiple views. Such"
+                f"{taken} This view is the output of a function that returns multiple views. Such"
                 " functions do not allow the output views to be modified inplace. You should replace the inplace operation by an"
                 " out-of-place one."
             )
+        if x._flags & MADE_WITHOUT_GRAD:
+            raise RuntimeError(WITHOUT_GRAD.format("is being"))
         if base._gn is LEAF:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if x._gn is LEAF:

@@ -90,9 +90,10 @@ def _register(out: Tensor, x: Tensor) -> None:
     """Tell the base of its new view, which inherits the marks of what it was taken from."""
     if x._flags or not MODES.grad:
         flags = x._flags
-        if not MODES.grad:
+        if not MODES.grad or flags & MADE_WITHOUT_GRAD:
             out._made = next_order()
-            flags |= 0 if flags & MULTI_OUTPUT else MADE_WITHOUT_GRAD
+        if not MODES.grad:
+            flags |= MADE_WITHOUT_GRAD
         out._flags = flags
     base = out._base
     views = base._views
@@ -157,11 +158,12 @@ def _take(x: Any, *, steps: Any, layout: Any) -> Any:
 def _put(g: Any, *, steps: Any, layout: Any) -> Any:
     out = _blank(layout)
     at = replay(out, steps)
-    if 0 in at.strides or any(op.name in ("unfold", "as_strided") for op, _, _ in steps):  # elements that are one place
-        places = replay(np.arange(out.size).reshape(out.shape), steps)
-        np.add.at(out.reshape(-1), places, g)
-    else:
+    if 0 not in at.strides and not any([op.name in ("unfold", "as_strided") for op, _, _ in steps]):
         at[...] = g
+        return out
+    out = np.zeros(layout[0], layout[1])  # several elements of the view may be one place
+    places = replay(_copied(np.arange(out.size).reshape(out.shape), (layout[0], np.int64, layout[2])), steps)
+    np.add.at(out.reshape(-1), places, g)
     return out
 
 
@@ -171,7 +173,10 @@ def _clear(x: Any, *, steps: Any, layout: Any) -> Any:
 
 def _write(base: Any, src: Any, *, steps: Any, layout: Any) -> Any:
     out = _copied(base, layout)
-    replay(out, steps)[...] = src
+    at = replay(out, steps)
+    if not at.flags.writeable:  # expanded
+        at.flags.writeable = True
+    at[...] = src
     return out
 
 

@@ -17,6 +17,7 @@ from ..core.inplace import check_memory
 from ..core.modes import MODES
 from ..core.mutation import written
 from ..core.naming import type_name
+from ..core.size import expand_shape
 from ..core.tensor import Tensor, materialise, new, wrap
 from ..core.value import Value
 from ..core.views import UNTRACKED, as_view, chain_view, link
@@ -33,6 +34,8 @@ _ALL = slice(None)
 
 class _Basic:
     """What a basic index does, as one step to replay; on tensors it is the chain of PyTorch's steps."""
+
+    name = "basic index"
 
     def __call__(self, x: Any, *, index: Any) -> Any:
         if isinstance(x, Tensor):
@@ -394,9 +397,18 @@ def _trimmed(value: Tensor, ndim: int) -> Tensor:
 
 def _copy(target: Tensor, value: Any) -> None:
     if isinstance(value, Tensor):
-        target.copy_(_trimmed(value, target._value.ndim))  # type: ignore[attr-defined]
+        value = _trimmed(value, target._value.ndim)
+        shape = tuple(target._value.shape)
+        if value._value.shape != shape:
+            if not value._value.ndim:
+                target.fill_(value)  # type: ignore[attr-defined]
+                return
+            expand_shape(tuple(value._value.shape), shape, f"torch.{value.dtype.scalar_name}Tensor")
+        target.copy_(value)  # type: ignore[attr-defined]
     else:
-        target.fill_(value)  # type: ignore[attr-defined]
+        number = value.item() if isinstance(value, np.generic) else value
+        written = wrap(np.asarray(checked_scalar(number, target.dtype), target.dtype.np))
+        (target.fill_ if target._value.ndim else target.copy_)(written)  # type: ignore[attr-defined]
 
 
 Tensor.__getitem__ = getitem  # type: ignore[attr-defined]

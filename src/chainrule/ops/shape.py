@@ -117,6 +117,16 @@ def _view_shape(v: Any, shape: Shape) -> Any:
     return None if strides is None else restride(v, shape, tuple([s * size for s in strides]))
 
 
+def _regular(v: Any) -> bool:
+    """Whether the dimensions of length 1 have the strides too that a new row-major array would have."""
+    step = v.itemsize
+    for n, s in zip(reversed(v.shape), reversed(v.strides), strict=True):
+        if s != step:
+            return False
+        step *= n or 1
+    return True
+
+
 @declare.method
 def view(input: Tensor, *size: Any, dtype: Any = None, **kw: Any) -> Tensor:
     """The same memory under another shape (one length may be -1), or read as another dtype.
@@ -133,7 +143,7 @@ def view(input: Tensor, *size: Any, dtype: Any = None, **kw: Any) -> Tensor:
         size = tuple(kw.pop("size"))
     if dtype is not None:
         return _as_dtype(input, dtype)
-    if type(v) is ndarray and v.flags.c_contiguous:
+    if type(v) is ndarray and v.flags.c_contiguous and (1 not in v.shape or _regular(v)):
         try:
             r = v.reshape(size)
             if not size or min(size) >= -1:
@@ -166,7 +176,7 @@ def reshape(input: Tensor, *shape: Any, **kw: Any) -> Tensor:
         shape = sizes("reshape", "shape", (kw.pop("shape"),))
     elif not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    if type(v) is ndarray and v.flags.c_contiguous:
+    if type(v) is ndarray and v.flags.c_contiguous and (1 not in v.shape or _regular(v)):
         try:
             r = v.reshape(shape)
             if not shape or min(shape) >= -1:
