@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import chainrule as torch
@@ -207,7 +208,18 @@ def test_decorated_functions_may_recurse():
 def test_inference_tensors_say_so_and_refuse():
     x = torch.ones(3)
     with torch.inference_mode():
-        made = [x * 2, torch.zeros(2), x.sum(), x.clone(), torch.rand(2), torch.tensor([1.0]), x.exp(), x.double(), torch.zeros_like(x)]
+        made = [
+            x * 2,
+            torch.ones(3, requires_grad=True) * 2,
+            torch.zeros(2),
+            x.sum(),
+            x.clone(),
+            torch.rand(2),
+            torch.tensor([1.0]),
+            x.exp(),
+            x.double(),
+            torch.zeros_like(x),
+        ]
         assert not x.view(3).is_inference()
         made[0].add_(1)
         with torch.inference_mode(False):
@@ -240,3 +252,22 @@ def test_writes_inside_transforms():
     assert torch.func.grad(lambda x: f(x).sum())(torch.ones(3)).tolist() == [0, 2, 2]
     value, tangent = torch.func.jvp(f, (torch.ones(3),), (torch.ones(3),))
     assert value.tolist() == [3, 2, 2] and tangent.tolist() == [0, 2, 2]
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 4), (4, 2), (7, 2), (2, 2, 2)])
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_fill_diagonal(shape, wrap, flipped):
+    x = torch.zeros(shape[::-1]).permute(*range(len(shape) - 1, -1, -1)) if flipped else torch.zeros(shape)
+    x.fill_diagonal_(2, wrap=wrap)
+    expected = np.zeros(shape)
+    np.fill_diagonal(expected, 2, wrap=wrap)
+    assert x.tolist() == expected.tolist()
+
+
+def test_fill_diagonal_is_recorded():
+    x = torch.ones(2, 2, requires_grad=True)
+    (x * 3).fill_diagonal_(0).sum().backward()
+    assert x.grad.tolist() == [[0, 3], [3, 0]]
+    with pytest.raises(RuntimeError, match="dimensions must larger than 1"):
+        torch.ones(2).fill_diagonal_(1)

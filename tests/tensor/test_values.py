@@ -180,3 +180,20 @@ def test_each_thread_records_by_itself():
         thread.start()
         thread.join()
     assert seen == [True]
+
+
+def test_reversed_runs_along_the_first_dimension():
+    assert [int(x) for x in reversed(torch.arange(3))] == [2, 1, 0]
+
+
+def test_old_names_still_answer():
+    x = torch.arange(4.0)
+    assert x.get_device() == -1 and not x.is_distributed() and x.to_dense() is x
+    assert x.const_data_ptr() == x.data_ptr()
+    with pytest.warns(UserWarning, match="non-inplace resize is deprecated"):
+        assert x.resize(2, 2).tolist() == [[0, 1], [2, 3]]
+    assert x.clone().apply_(lambda v: v + 1).tolist() == [1, 2, 3, 4]
+    assert x.clone().map_(x, lambda a, b: a * b).tolist() == [0, 1, 4, 9]
+    assert x.clone().map2_(x, x, lambda a, b, c: a * b + c).tolist() == [0, 2, 6, 12]
+    with pytest.raises(RuntimeError, match=r"Can't call apply_\(\) on Variable that requires grad"):
+        torch.ones(2, requires_grad=True).apply_(abs)

@@ -199,6 +199,10 @@ def _iter(self: Tensor) -> Any:
     return iter(self.unbind(0))  # type: ignore[attr-defined]
 
 
+def _reversed(self: Tensor) -> Any:
+    return iter(self) if not self._value.ndim else iter(self.flip(0))  # type: ignore[attr-defined, call-overload]
+
+
 def _format(self: Tensor, spec: str) -> str:
     if not self._value.ndim and type(self) is Tensor and not isinstance(self._value, Value):
         return item_format(self._value, spec)
@@ -208,7 +212,7 @@ def _format(self: Tensor, spec: str) -> str:
 for _name, _function in (
     ("__array__", _array), ("__array_wrap__", _array_wrap), ("__len__", _len), ("__bool__", _bool), ("__float__", _float),
     ("__int__", _int), ("__complex__", _complex), ("__index__", _index), ("__contains__", _contains), ("__iter__", _iter),
-    ("__format__", _format),
+    ("__format__", _format), ("__reversed__", _reversed),
 ):  # fmt: skip
     _function.__name__ = _function.__qualname__ = _name
     setattr(Tensor, _name, _function)
@@ -447,6 +451,18 @@ _prop("is_meta", lambda self: isinstance(self._value, Meta))
 for _name in ("cuda", "xpu", "mps", "mtia", "sparse", "sparse_csr", "quantized", "mkldnn", "vulkan", "nested", "xla", "ipu", "maia"):
     _prop("is_" + _name, lambda self: False)
 _prop("is_cpu", lambda self: not isinstance(self._value, Meta))
+
+
+@method
+def get_device(self: Tensor) -> builtins.int:
+    """-1: the CPU has no number."""
+    return -1
+
+
+@method
+def is_distributed(self: Tensor) -> builtins.bool:
+    """False."""
+    return False
 
 
 @method

@@ -141,6 +141,12 @@ def contiguous(self: Tensor, memory_format: Any = _device.contiguous_format) -> 
 
 
 @method
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """Itself (in ``dtype``): every tensor here is dense."""
+    return self if dtype is None else converted(self, as_dtype(dtype, "to_dense"))
+
+
+@method
 def type_as(self: Tensor, other: Tensor) -> Tensor:
     """``self`` in the dtype and on the device of ``other``."""
     return to(self, other)

@@ -142,6 +142,10 @@ class TypedStorage:
         """True for memory that forked processes share."""
         return self._untyped.is_shared()
 
+    def __repr__(self) -> str:
+        lines = "\n".join(f" {x}" for x in self.tolist())
+        return f"{lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device=cpu) of size {self.size()}]"
+
 
 def is_storage(obj: Any) -> bool:
     """True for storages.
@@ -168,6 +172,12 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
 
 
 @method
+def _typed_storage(self: Tensor) -> TypedStorage:
+    """The same, counted in elements."""
+    return TypedStorage(untyped_storage(self), self.dtype)
+
+
+@method
 def storage(self: Tensor) -> TypedStorage:
     """The same, counted in elements; deprecated."""
     warnings.warn(
@@ -177,7 +187,7 @@ def storage(self: Tensor) -> TypedStorage:
         UserWarning,
         stacklevel=2,
     )
-    return TypedStorage(untyped_storage(self), self.dtype)
+    return _typed_storage(self)
 
 
 @method
@@ -189,7 +199,7 @@ def storage_offset(self: Tensor) -> int:
     return offset(value) // value.itemsize
 
 
-@method
+@method(aliases=("const_data_ptr",))
 def data_ptr(self: Tensor) -> int:
     """The address of the first element; 0 where there is none."""
     if isinstance(self._value, Meta):
@@ -256,6 +266,23 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
 def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) -> Tensor:
     """Take the shape of another tensor in place."""
     return resize_(self, tuple(the_template.shape))
+
+
+def _out_of_place(self: Tensor, name: str, shape: tuple[int, ...]) -> Any:
+    warnings.warn(f"non-inplace {name} is deprecated", UserWarning, stacklevel=3)
+    return self.reshape(shape)  # type: ignore[attr-defined]
+
+
+@method
+def resize(self: Tensor, *sizes: Any) -> Any:
+    """The elements in another shape; deprecated, see ``reshape``."""
+    return _out_of_place(self, "resize", sizes_of(sizes, "resize"))
+
+
+@method
+def resize_as(self: Tensor, tensor: Tensor) -> Any:
+    """The elements in the shape of another tensor; deprecated, see ``reshape``."""
+    return _out_of_place(self, "resize_as", tuple(tensor.shape))
 
 
 @method
@@ -331,6 +358,14 @@ def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     if self._gn is not None or tensor._gn is not None:
         raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     return _each(self, "map_", callable, (tensor,))
+
+
+@method
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+    """Replace every element by ``callable(element, element of x, element of y)``; slow."""
+    if self._gn is not None or x._gn is not None or y._gn is not None:
+        raise RuntimeError("Can't call map2_() on Variable that requires grad. Use var.detach().map2_() instead.")
+    return _each(self, "map2_", callable, (x, y))
 
 
 def _each(self: Tensor, name: str, function: Any, others: tuple[Tensor, ...]) -> Tensor:

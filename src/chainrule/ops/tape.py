@@ -176,4 +176,7 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
+Tensor._grad_fn = property(lambda self: self.grad_fn)  # type: ignore[attr-defined]
+Tensor._post_accumulate_grad_hooks = property(lambda self: self._post_hooks)  # type: ignore[attr-defined]
+
 __all__: list[str] = []

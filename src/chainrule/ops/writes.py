@@ -152,6 +152,34 @@ def zero_(self: Tensor) -> Tensor:
 
 
 @method
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write ``fill_value`` to the main diagonal; with ``wrap``, to another one below each square of a tall matrix too.
+
+    >>> import chainrule as torch
+    >>> torch.zeros(2, 2).fill_diagonal_(5)
+    tensor([[5., 0.],
+            [0., 5.]])
+    """
+    shape = tuple(self.shape)
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    strides = self.stride()  # type: ignore[attr-defined]
+    count = min(shape)
+    step = sum(strides)
+    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
+        count = len(range(0, shape[0] * shape[1], shape[1] + 1))
+        if strides != contiguous_strides(shape):
+            for row in range(0, shape[0], shape[1] + 1):
+                part = self[row : row + shape[1]]  # type: ignore[index]
+                part.diagonal().fill_(fill_value)
+            return self
+    self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)  # type: ignore[attr-defined]
+    return self
+
+
+@method
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write ``src``, broadcast and cast, over this tensor.
 
