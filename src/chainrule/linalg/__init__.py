@@ -1,9 +1,13 @@
-"""Norms and other functions of matrices (``torch.linalg``)."""
+"""Products, norms and other functions of matrices (``torch.linalg``)."""
 
 from __future__ import annotations
 
+from ..ops.contraction import linalg_cross as cross
+from ..ops.contraction import linalg_vecdot as vecdot
+from ..ops.contraction import multi_dot
+from ..ops.matmul import matmul
 from ..ops.norm import linalg_norm as norm
 from ..ops.norm import matrix_norm, vector_norm
 from ..ops.singular import svdvals
 
-__all__ = ["matrix_norm", "norm", "svdvals", "vector_norm"]
+__all__ = ["cross", "matmul", "matrix_norm", "multi_dot", "norm", "svdvals", "vecdot", "vector_norm"]

@@ -62,7 +62,7 @@ def _op(name: str, product: Any, left: Callable[..., Any], right: Callable[..., 
             r = view(r, shape=(1, *r.shape))
         r = scale(r, kw["alpha"])
         if kw["beta"] == 0:
-            return r
+            return r if mask[1] or mask[2] else expand_to(r, shape=(x.shape[0], *r.shape[1:]))
         if mask[0] and len(x.shape) < len(r.shape):
             x = view(x, shape=(x.shape[0],) + (1,) * (len(r.shape) - len(x.shape)) + tuple(x.shape[1:]))
         return scale(x, kw["beta"]) + r

@@ -21,11 +21,12 @@ from .structure import sum_dims, sum_to
 def _weights(q: Any, k: Any, mask: Any, factor: float) -> Any:
     """The rows of attention; a row in which everything is masked is 0."""
     scores = scale(matmul_op(q, mT(k)), factor)
-    if mask is not None:
-        scores = scores + mask
     dim = len(scores.shape) - 1
-    rows = softmax_op(scores, dim=dim)
-    return rows if mask is None else where(rows == rows, rows, 0.0)
+    if mask is None:
+        return softmax_op(scores, dim=dim)
+    scores = scores + mask
+    alive = sum_dims(where(scores == -math.inf, 0.0, scores * 0 + 1), dim=(dim,), keepdim=True) > 0
+    return where(alive, softmax_op(where(alive, scores, 0.0), dim=dim), 0.0)
 
 
 def _attend(q: Any, k: Any, v: Any, mask: Any, *, factor: float) -> Any:

@@ -96,7 +96,7 @@ _bce_op = _weighted(
 
 def _bce_logits(x: Any, y: Any, pos_weight: Any) -> Any:
     if pos_weight is None:
-        return _softplus(x) - x * y
+        return (1 - y) * x + _softplus(-x)
     return (1 - y) * x + ((pos_weight - 1) * y + 1) * _softplus(-x)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.apply import FLOATS
 from ..core.batching import batch_size, bring
 from ..core.dtype import int64, uint8
+from ..core.floating_flags import IGNORE, enter, leave
 from ..core.op import Op
 from ..core.size import text
 from ..core.tensor import Tensor
@@ -128,43 +129,52 @@ def _flat(x: Any) -> Any:
 
 def _nll_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
     x, target = bring(args[:2], mask[:2], batch_size(args, mask))
-    weight = args[2]
     n = x.shape[0]
-    each = {"reduction": "none", "ignore_index": kw["ignore_index"]}
-
-    def losses(values: Any) -> Any:
-        if len(x.shape) == 2:
-            return op(values, target, weight, **each)
-        r = op(_flat(values), _flat(target), weight, **each)
-        return view(r, shape=tuple(target.shape))
-
-    found = losses(x)
+    weights = _weight_of_each(op, x, target, args[2], mask[2], kw["ignore_index"])
+    found = _unreduced(op, x, target, None, kw["ignore_index"])
+    if weights is not None:
+        found = where(weights == 0, 0.0, found * weights)
     if kw["reduction"] == "none":
         return found
     dims = tuple(range(1, len(found.shape)))
     s = sum_dims(found, dim=dims, keepdim=False) if dims else found
     if kw["reduction"] == "mean":
-        weights = losses(x.detach() * 0 - 1)
         s = s / (sum_dims(weights, dim=dims, keepdim=False) if dims else weights)
     return view(s, shape=(n,))
 
 
+def _unreduced(op: Op, x: Any, target: Any, weight: Any, ignore_index: int) -> Any:
+    """The losses of all samples of a batch of batches, each by itself."""
+    each = {"reduction": "none", "ignore_index": ignore_index}
+    if len(x.shape) == 2:
+        return op(x, target, weight, **each)
+    return view(op(_flat(x), _flat(target), weight, **each), shape=tuple(target.shape))
+
+
+def _weight_of_each(op: Op, x: Any, target: Any, weight: Any, batched: bool, ignore_index: int) -> Any:
+    """What every sample counts: the weight of its class, or 1, and 0 where it is ignored."""
+    minus = x.new_full(tuple(x.shape), -1)
+    if not batched:
+        return _unreduced(op, minus, target, weight, ignore_index)
+    lead = (weight.shape[0],) + (1,) * (1 if len(x.shape) > 2 else 0)
+    spread = view(weight, shape=(*lead, weight.shape[1]) + (1,) * (len(x.shape) - len(lead) - 1))
+    return _unreduced(op, minus * spread, target, None, ignore_index)
+
+
 def _nll_back_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
     g, target = bring(args[:2], mask[:2], batch_size(args, mask))
-    weight = args[2]
     n, shape = g.shape[0], kw["shape"]
     single = len(shape) == 1
-    each = {"reduction": "none", "ignore_index": kw["ignore_index"]}
-    classes = (n, *shape) if single else (n * shape[0], *shape[1:])
-    samples = target if single else _flat(target)
+    weights = _weight_of_each(nll_op, g.new_empty((n, *shape)), target, args[2], mask[2], kw["ignore_index"])
     if kw["reduction"] != "none":
         if kw["reduction"] == "mean":
-            weights = nll_op(g.new_full(classes, -1), samples, weight, **each)
-            weights = weights if single else view(weights, shape=tuple(target.shape))
             dims = tuple(range(1, len(weights.shape)))
             g = g / (sum_dims(weights, dim=dims, keepdim=False) if dims else weights)
         g = expand_to(view(g, shape=(n,) + (1,) * (len(target.shape) - 1)), shape=tuple(target.shape))
-    r = op(g if single else _flat(g), samples, weight, shape=classes, **each)
+    g = where(weights == 0, 0.0, g * weights)
+    classes = (n, *shape) if single else (n * shape[0], *shape[1:])
+    each = {"reduction": "none", "ignore_index": kw["ignore_index"]}
+    r = op(g if single else _flat(g), target if single else _flat(target), None, shape=classes, **each)
     return view(r, shape=(n, *shape))
 
 
@@ -222,7 +232,12 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, reduction: s
     kw = {"reduction": reduction, "ignore_index": ignore_index}
     if weight is None and x.dtype in FLOATS and x.ndim == 2 and isinstance(t, np.ndarray) and t.ndim == 1 and t.dtype == np.int64:
         if x.shape[0] == t.shape[0] and x.size:
-            return _record_nll(_nll(x, t, None, **kw), (x, t, None), (input, target, None), kw)
+            token = enter(IGNORE)
+            try:
+                r = _nll(x, t, None, **kw)
+            finally:
+                leave(token)
+            return _record_nll(r, (x, t, None), (input, target, None), kw)
     _check_nll(input, target, weight)
     rank = input.ndim
     op = nll_op if rank <= 2 else _nll_view if rank != 4 and reduction == "none" else _nll_2d

@@ -227,7 +227,7 @@ def _multilabel_parts(x: Any, counts: Any) -> tuple[Any, Any]:
     """(1 - x[j] + x[i] where it counts, how often it does) for every label j and every class i that is none: (N, j, i)."""
     n, c = x.shape
     reach = 1 - view(x, shape=(n, c, 1)) + view(x, shape=(n, 1, c))
-    times = view(counts, shape=(n, c, 1)) * where(view(counts, shape=(n, 1, c)) > 0, 0.0, 1.0)
+    times = view(counts, shape=(n, c, 1)) * (view(counts, shape=(n, 1, c)) == 0)
     return where(reach > 0, reach, 0.0), times * (1 / c)
 
 

@@ -369,9 +369,11 @@ def _linear_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[st
     if not mask[0] and not mask[2]:
         return _linear_raw(b, x, w)
     if mask[2]:
-        flat = mask[1] and len(x.shape) == 2
-        r = matmul_op(view(x, shape=(x.shape[0], 1, x.shape[1])) if flat else _row(x), mT(w))
-        if flat or len(x.shape) == 1:
+        row = len(x.shape) - mask[1] == 1
+        if row:
+            x = view(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
+        r = matmul_op.batch_rule(matmul_op, (x, mT(w)), mask[1:], {})  # type: ignore[misc]
+        if row:
             r = view(r, shape=(r.shape[0], r.shape[2]))
     else:
         r = _linear_raw(None, x, w)
@@ -382,10 +384,6 @@ def _linear_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[st
     if mask[0]:
         b = view(b, shape=(b.shape[0],) + (1,) * (len(r.shape) - 2) + (b.shape[1],))
     return r + b
-
-
-def _row(x: Any) -> Any:
-    return view(x, shape=(1, x.shape[0])) if len(x.shape) == 1 else x
 
 
 def _linear_op(name: str, node: str) -> Op:
