@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .inference import ACTIVE
-from .modes import MODES, is_grad_enabled, is_inference_mode_enabled
+from .modes import MODES, SWITCH, is_grad_enabled, is_inference_mode_enabled
+
+UNUSUAL = SWITCH.unusual
 
 _GENERATOR = 0x20  # code flags of generator functions, as in inspect (which costs 10 ms to import)
 
@@ -84,12 +86,19 @@ class no_grad(_NoArguments):
 
     __slots__ = ()
 
+    # MODES.grad without its property, which costs more than all of the rest.
     def __enter__(self) -> None:
-        self._before = MODES.grad
-        MODES.grad = False
+        before = self._before = MODES._grad
+        if before:
+            MODES._grad = False
+            UNUSUAL.append(None)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        MODES.grad = self._before
+        if self._before and not MODES._grad:
+            MODES._grad = True
+            UNUSUAL.pop()
+        else:
+            MODES.grad = self._before
 
 
 class enable_grad(_NoArguments):

@@ -2,7 +2,7 @@
 
 Reading a thread-local costs 60 ns, a tenth of a small operation.  So the three modes that every recording has to respect
 (recording off, saved-tensor hooks, anomaly mode) are also counted over all threads: while no thread has any of them,
-``SWITCH.unusual`` is 0 and nothing else needs to be looked at.
+``SWITCH.unusual`` is empty and nothing else needs to be looked at.
 """
 
 from __future__ import annotations
@@ -12,18 +12,22 @@ from typing import Any
 
 
 class _Switch:
-    """How many modes differ from their defaults, over all threads."""
+    """Something for each mode that differs from its default, over all threads.
 
-    __slots__ = ("lock", "unusual")
+    A list, because appending and popping need no lock.
+    """
+
+    __slots__ = ("unusual",)
 
     def __init__(self) -> None:
-        self.unusual = 0
-        self.lock = threading.Lock()
+        self.unusual: list[None] = []
 
     def count(self, change: int) -> None:
-        """Add ``change``; a thread that ends with a mode set leaves it counted, which only costs time."""
-        with self.lock:
-            self.unusual += change
+        """One more (1) or one less (-1); a thread that ends with a mode set leaves it counted, which only costs time."""
+        if change > 0:
+            self.unusual.append(None)
+        elif change:
+            self.unusual.pop()
 
 
 SWITCH = _Switch()
