@@ -138,4 +138,5 @@ def inplace_of(function: Callable[..., Any], name: str) -> Callable[..., Tensor]
         return inplace(name, function, self, args, kw)
 
     method.__name__ = method.__qualname__ = name
+    method.__wrapped__ = function  # type: ignore[attr-defined]  # its parameters, for whoever asks for a signature
     return method

@@ -1,12 +1,12 @@
 """The Tensor: a value, a place on the tape, and the names that the operations give it.
 
 This module holds what a tensor *is*.  What it can *do* is declared with the operations, which attach their methods here
-(``core`` imports nothing of ``ops``); ``tensor.pyi`` beside this file lists all of them for type checkers.
+(``core`` imports nothing of ``ops``); ``methods.pyi`` beside this file lists all of them for type checkers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from .inference import refuse_requires_grad
 from .node import LEAF, Slot
 from .size import Size, size_of
 from .value import Value
+
+if TYPE_CHECKING:
+    from .methods import Methods
+else:
+    Methods = object
 
 
 class _TensorType(type):
@@ -34,7 +39,7 @@ MULTI_OUTPUT = 2  # a view from an operation with several
 UNTRACKED = 4  # ``.data``: writes to it are not noticed
 
 
-class Tensor(metaclass=_TensorType):
+class Tensor(Methods, metaclass=_TensorType):
     """A multi-dimensional array of one dtype that can record how it was computed.
 
     ``_value`` is a ``numpy.ndarray``, a NumPy scalar (0-d tensors that nothing aliases), or an interpreter's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.node import LEAF
 from ..core.tensor import Tensor, new
@@ -23,6 +23,10 @@ class Parameter(Tensor, metaclass=_Kind):
     Parameter containing:
     tensor([0., 0.], requires_grad=True)
     """
+
+    if TYPE_CHECKING:  # what the metaclass answers
+
+        def __init__(self, data: Any = None, requires_grad: bool = True) -> None: ...
 
     @classmethod
     def make(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
@@ -68,6 +72,12 @@ class _BufferKind(_Kind):
 
 class Buffer(Tensor, metaclass=_BufferKind):
     """A tensor that is a module's buffer: state that is no parameter, in ``state_dict`` if ``persistent``."""
+
+    persistent: bool
+
+    if TYPE_CHECKING:  # what the metaclass answers
+
+        def __init__(self, data: Any = None, *, persistent: bool = True) -> None: ...
 
     @classmethod
     def make(cls, data: Any = None, *, persistent: bool = True) -> Any:

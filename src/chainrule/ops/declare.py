@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..core import apply
 from ..core.inplace import inplace_of
@@ -12,13 +12,39 @@ from ..core.tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+if TYPE_CHECKING:
 
-def attach(function: Callable[..., Any], name: str, *, inplace: bool = False, aliases: Sequence[str] = ()) -> None:
-    """Make ``function`` the method ``name`` (and its aliases), and with ``inplace`` also ``name_``."""
+    class Unary(Protocol):
+        """The public function of one argument: a tensor for a tensor, an array for an array."""
+
+        op: Op
+        __name__: str
+
+        @overload
+        def __call__(self, input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+        @overload
+        def __call__(self, input: Any, *, out: Tensor | None = None) -> Any: ...
+
+    class Binary(Protocol):
+        """The public function of two arguments: a tensor where either is one."""
+
+        op: Op
+        __name__: str
+
+        @overload
+        def __call__(self, input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor: ...
+        @overload
+        def __call__(self, input: Any, other: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+        @overload
+        def __call__(self, input: Any, other: Any, *, out: Tensor | None = None) -> Any: ...
+
+
+def attach(function: Callable[..., Any] | property, name: str, *, inplace: bool = False, aliases: Sequence[str] = ()) -> None:
+    """Make ``function`` the method ``name`` (and its aliases), and with ``inplace`` also ``name_``; a property its attribute."""
     for n in (name, *aliases):
         setattr(Tensor, n, function)
         if inplace:
-            setattr(Tensor, n + "_", inplace_of(function, n + "_"))
+            setattr(Tensor, n + "_", inplace_of(function, n + "_"))  # type: ignore[arg-type]
 
 
 @overload
@@ -51,7 +77,7 @@ def unary(
     check: Callable[[Any, Any], None] | None = None,
     method: bool = True,
     doc: str | None = None,
-) -> Callable[..., Any]:
+) -> Unary:
     """Declare an elementwise operation of one argument ``x``; returns the public function.
 
     ``d`` is the derivative rule, linear in its first parameter; ``None``: not differentiable.
@@ -79,7 +105,7 @@ def binary(
     check: Callable[[Any, Any], None] | None = None,
     method: bool = True,
     doc: str | None = None,
-) -> Callable[..., Any]:
+) -> Binary:
     """Declare an elementwise operation of ``x`` and ``y``; returns the public function.
 
     ``operator='mul'`` also makes ``__mul__``, ``__rmul__`` and ``__imul__``.
