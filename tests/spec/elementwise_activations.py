@@ -12,7 +12,7 @@ POINTS = array([-INF, -4.0, -3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0, 7.0, INF,
 FINITE = array([-30.0, -3.0, -0.5, 0.0, 0.5, 3.0, 25.0, NAN])
 
 
-def row(name: str, op: str = "", fn: Callable[..., Any] | None = None, points: Any = POINTS, **kw: Any) -> Row:
+def row(name: str, op: str | tuple[str, ...] = "", fn: Callable[..., Any] | None = None, points: Any = POINTS, **kw: Any) -> Row:
     def call(T: Any, x: Any) -> Any:
         return fn(T.nn.functional, x) if fn else getattr(T.nn.functional, name.split()[0])(x)
 
@@ -37,9 +37,9 @@ ROWS = [
     row("selu", "elu"),
     row("celu"),
     row("celu alpha", "celu", lambda F, x: F.celu(x, 2.5)),
-    row("gelu", points=FINITE),
+    row("gelu", ("gelu", "gelu_slope"), points=FINITE),
     row("gelu tanh", "gelu", lambda F, x: F.gelu(x, approximate="tanh"), points=FINITE),
-    row("silu", points=FINITE),
+    row("silu", ("silu", "silu_slope"), points=FINITE),
     row("mish", points=FINITE),
     row("softplus"),
     row("softplus beta", "softplus", lambda F, x: F.softplus(x, 2.0, 5.0), points=FINITE),

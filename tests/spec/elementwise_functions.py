@@ -30,7 +30,8 @@ HOLOMORPHIC = (
 OF_INTEGERS = (*HOLOMORPHIC, "deg2rad", "rad2deg", "erf", "erfc", "lgamma", "digamma", "i0", "logit")
 
 ROWS = [
-    *[row(n) for n in ("exp", "exp2", "expm1", "sin", "cos", "tan", "atan", "sinh", "cosh", "tanh", "asinh", "sigmoid", "deg2rad", "rad2deg")],
+    *[row(n) for n in ("exp", "exp2", "expm1", "sin", "cos", "tan", "atan", "sinh", "cosh", "tanh", "asinh", "sigmoid")],
+    *[row(n) for n in ("deg2rad", "rad2deg")],
     *[row(n, POSITIVE) for n in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt")],
     *[row(n, UNIT) for n in ("asin", "acos", "atanh")],
     Row("acosh", lambda T, x: T.acosh(x), (positive(2, 3, lo=1.2),), special=((array([0.5, 1.0, 2.0, INF, NAN]),), (array(2.5),))),

@@ -15,8 +15,8 @@ from numpy import ndarray
 
 from .dtype import FROM_NUMPY, defaults, dtype
 from .floating_flags import IGNORE, enter, leave
-from .info import finfo
 from .inference import ACTIVE, mark
+from .info import finfo
 from .modes import MODES, SWITCH
 from .node import LEAF, next_order
 from .op import Op, interpret, record
@@ -85,6 +85,8 @@ def unary(op: Op) -> Callable[..., Any]:
             if SWITCH.unusual:
                 if MODES.grad:
                     record(op, result, r, (v,), (input,), {})
+                elif ACTIVE.threads:
+                    mark(result)
                 return result
             if cls is None:
                 cls = op.node_class()
@@ -131,6 +133,8 @@ def unary_with(op: Op) -> Callable[..., Any]:
             if SWITCH.unusual:
                 if MODES.grad:
                     record(op, result, r, (v,), (input,), kw)
+                elif ACTIVE.threads:
+                    mark(result)
                 return result
             if cls is None:
                 cls = op.node_class()
@@ -200,6 +204,8 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
             if SWITCH.unusual:
                 if MODES.grad:
                     record(op, result, r, (xv, yv), (input, other), {}, "raw", fit)
+                elif ACTIVE.threads:
+                    mark(result)
                 return result
             if cls is None:
                 cls = op.node_class()
@@ -241,6 +247,56 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
 
     if not (operator or reverse):
         op.quick = apply
+    return _named(apply, op.name)
+
+
+def several(op: Op) -> Callable[..., Any]:
+    """``f(args, kw=None, out=None)`` for an elementwise operation of several arguments, numbers and None among them."""
+    impl = op.impl
+    quick = _quick_dtypes(op)
+    floats = quick & FLOATS
+    no_keywords: dict[str, Any] = {}
+
+    def apply(args: tuple[Any, ...], kw: dict[str, Any] = no_keywords, out: Any = None) -> Any:
+        d: Any = None
+        shape: Any = None
+        tracked = fits = False
+        values: list[Any] = []
+        for a in args:
+            if isinstance(a, Tensor):
+                v = a._value
+                if d is None:
+                    d = v.dtype
+                    shape = v.shape
+                elif v.dtype is not d:
+                    return elementwise(op, args, out, kw)
+                elif v.shape != shape:
+                    fits = True
+                if a._gn is not None:
+                    tracked = True
+                values.append(v)
+            elif a is None or type(a) is float or type(a) is int:
+                values.append(a)
+            else:
+                d = None
+                break
+        if out is not None or d not in floats:
+            return elementwise(op, args, out, kw)
+        token = enter(IGNORE)
+        try:
+            r = impl(*values, **kw)
+        except ValueError as error:
+            _raise_broadcast(args, error)
+        finally:
+            leave(token)
+        result = wrap(r)
+        if tracked and op.rules and MODES.grad:
+            fit = [(v.shape, None) if isinstance(a, Tensor) else None for v, a in zip(values, args, strict=True)] if fits else None
+            record(op, result, r, values, args, kw, "raw", fit)
+        elif ACTIVE.threads:
+            mark(result)
+        return result
+
     return _named(apply, op.name)
 
 

@@ -21,7 +21,8 @@ from ..core.sampling import uniform
 from ..core.size import normalize_dim
 from ..core.tensor import Tensor
 from . import declare
-from .compare import where
+from .blocks import in_blocks
+from .compare import choose, where
 from .domain import Check, both, floats, not_complex, refuse, unimplemented
 from .exponential import exp, sigmoid
 from .random import sample_op
@@ -37,7 +38,8 @@ _NO_CLAMP = refuse(COMPLEX, "clamp is not supported for complex types", NotImple
 
 def _relu(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return np.maximum(x, 0)
+        # Twice as quick as maximum on large arrays, slower on small ones.
+        return x.clip(0, np.inf) if x.size > 4096 and x.dtype.kind == "f" else np.maximum(x, 0)
     return type(x)(0) if x <= 0 else x
 
 
@@ -79,10 +81,10 @@ class _Activation:
 
 
 def _leaky(x: Any, *, slope: float) -> Any:
-    if not isinstance(x, np.ndarray):
-        return x if x > 0 else x * slope
     scaled = x * slope
-    return np.maximum(x, scaled) if 0 <= slope <= 1 else np.where(x > 0, x, scaled)
+    if type(scaled) is np.ndarray and 0 < slope <= 1:
+        return np.maximum(x, scaled, out=scaled)
+    return choose(x > 0, x, scaled)
 
 
 _leaky_relu = _Activation("leaky_relu", _leaky, lambda t, x, slope: where(x > 0, t, t * slope), floats("leaky_relu_cpu"))
@@ -94,8 +96,11 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def _elu_impl(x: Any, *, alpha: float, scale: float, input_scale: float) -> Any:
-    below = np.expm1(np.minimum(x, 0) * input_scale) * (alpha * scale)
-    return below + np.maximum(x, 0) * scale
+    if not isinstance(x, np.ndarray):
+        return x * scale if x > 0 else np.expm1(x * input_scale) * (alpha * scale)
+    below = np.expm1(np.minimum(x, 0) * input_scale)
+    below *= alpha * scale
+    return choose(x > 0, x if scale == 1 else x * scale, below)
 
 
 def _elu_rule(t: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
@@ -104,8 +109,8 @@ def _elu_rule(t: Any, x: Any, alpha: float, scale: float, input_scale: float) ->
     return where(x <= 0, t * below, t * scale)
 
 
-_elu = _Activation("elu", _elu_impl, _elu_rule, floats("elu_cpu"))
-_celu = _Activation("celu", _elu_impl, _elu_rule, floats("elu_cpu"))
+_elu = _Activation("elu", in_blocks(_elu_impl), _elu_rule, floats("elu_cpu"))
+_celu = _Activation("celu", in_blocks(_elu_impl), _elu_rule, floats("elu_cpu"))
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
@@ -129,11 +134,12 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def _softplus_impl(x: Any, *, beta: float, threshold: float) -> Any:
     z = x * beta
-    return np.where(z > threshold, x, np.log1p(np.exp(z)) / beta)[()]
+    r = np.log1p(np.exp(z))
+    return choose(z > threshold, x, r if beta == 1 else r / beta)
 
 
 _softplus = _Activation(
-    "softplus", _softplus_impl,
+    "softplus", in_blocks(_softplus_impl),
     lambda t, x, beta, threshold: where(x * beta > threshold, t, t * sigmoid(x * beta)), floats("softplus_cpu"),
 )  # fmt: skip
 
@@ -148,11 +154,11 @@ def _outside(x: Any, bound: float) -> Any:
 
 
 _softshrink = _Activation(
-    "softshrink", lambda x, *, lambd: np.where(x > lambd, x - lambd, np.where(x < -lambd, x + lambd, x * 0))[()],
+    "softshrink", lambda x, *, lambd: x - np.clip(x, -lambd, lambd),
     lambda t, x, lambd: where(_outside(x, lambd), t, 0), floats("softshrink_check"),
 )  # fmt: skip
 _hardshrink = _Activation(
-    "hardshrink", lambda x, *, lambd: np.where((x >= -lambd) & (x <= lambd), 0, x)[()],
+    "hardshrink", lambda x, *, lambd: choose((x >= -lambd) & (x <= lambd), 0, x),
     lambda t, x, lambd: where(_outside(x, lambd), t, 0), floats("hardshrink_cpu"),
 )  # fmt: skip
 
@@ -204,11 +210,11 @@ _hardsigmoid = _Activation(
     "hardsigmoid", lambda x: np.clip(x + 3, 0, 6) / 6, lambda t, x: where((x > -3) & (x < 3), t / 6, 0), floats("hardsigmoid_cpu")
 )
 _hardswish = _Activation(
-    "hardswish", lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "hardswish", in_blocks(lambda x: x * (np.clip(x + 3, 0, 6) / 6)),
     lambda t, x: where(x <= -3, 0, where(x < 3, t * (x / 3 + 0.5), t)), floats("hardswish_cpu"),
 )  # fmt: skip
 _threshold = _Activation(
-    "threshold", lambda x, *, threshold, value: np.where(x <= threshold, value, x)[()],
+    "threshold", lambda x, *, threshold, value: choose(x <= threshold, value, x),
     lambda t, x, threshold: where(x <= threshold, 0, t), unimplemented("threshold_cpu", BOOL, COMPLEX),
 )  # fmt: skip
 
@@ -237,30 +243,52 @@ _erf_of = erf.op.impl
 
 
 def _gelu_impl(x: Any, *, approximate: str) -> Any:
-    if approximate == "none":
-        r = _erf_of(x * _ROOT_HALF)
-    else:
-        r = x * x
-        r *= _GELU_CUBE
-        r += 1
-        r *= x
-        r *= _GELU_SLOPE
-        r = np.tanh(r)
+    r = _erf_of(x * _ROOT_HALF) if approximate == "none" else np.tanh(_gelu_inner(x))
     r += 1
     r *= x
     r *= 0.5
     return r
 
 
-def _gelu_rule(t: Any, x: Any, approximate: str) -> Any:
+def _gelu_inner(x: Any) -> Any:
+    r = x * x
+    r *= _GELU_CUBE
+    r += 1
+    r *= x
+    r *= _GELU_SLOPE
+    return r
+
+
+def _gelu_slope_impl(x: Any, *, approximate: str) -> Any:
     if approximate == "none":
-        return t * (0.5 * (1 + erf(x * _ROOT_HALF)) + x * (exp(x * x * -0.5) * (0.5 * _GELU_SLOPE)))
+        slope = _erf_of(x * _ROOT_HALF)
+        slope += 1
+        rest = np.exp(x * x * -0.5)
+        rest *= x
+        rest *= _GELU_SLOPE
+    else:
+        slope = np.tanh(_gelu_inner(x))
+        rest = (1 - slope * slope) * x
+        rest *= _GELU_SLOPE * (1 + 3 * _GELU_CUBE * (x * x))
+        slope += 1
+    slope += rest
+    slope *= 0.5
+    return slope
+
+
+def _gelu_curvature(t: Any, x: Any, approximate: str) -> Any:
     s = x * x
+    if approximate == "none":
+        return t * (exp(s * -0.5) * (2 - s) * (0.5 * _GELU_SLOPE))
     h = tanh(x * (1 + _GELU_CUBE * s) * _GELU_SLOPE)
-    return t * (0.5 * (1 + h) + 0.5 * x * (1 - h * h) * (_GELU_SLOPE * (1 + 3 * _GELU_CUBE * s)))
+    u = _GELU_SLOPE * (1 + 3 * _GELU_CUBE * s)  # the slope of what tanh is taken of
+    return t * ((1 - h * h) * (u + s * (3 * _GELU_CUBE * _GELU_SLOPE) - x * h * u * u))
 
 
-_gelu = _Activation("gelu", _gelu_impl, _gelu_rule, floats("GeluKernelImpl"))
+_gelu_slope = Op("gelu_slope", in_blocks(_gelu_slope_impl), kind="elementwise", d=[_gelu_curvature], node="GeluBackwardBackward0")
+_gelu = _Activation(
+    "gelu", in_blocks(_gelu_impl), lambda t, x, approximate: t * _gelu_slope(x, approximate=approximate), floats("GeluKernelImpl")
+)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -275,12 +303,25 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return _gelu(input, False, approximate=approximate)
 
 
-def _silu_rule(t: Any, x: Any) -> Any:
+def _silu_impl(x: Any) -> Any:
+    r = np.exp(-x)
+    r += 1
+    return x / r
+
+
+def _silu_slope_impl(x: Any) -> Any:
+    s = _sigmoid_of(x)
+    return s * (1 + x * (1 - s))
+
+
+def _silu_curvature(t: Any, x: Any) -> Any:
     s = sigmoid(x)
-    return t * (s * (1 + x * (1 - s)))
+    return t * (s * (1 - s) * (2 + x * (1 - 2 * s)))
 
 
-_silu = _Activation("silu", lambda x: x / (1 + np.exp(-x)), _silu_rule, unimplemented("silu_cpu", BOOL, INT))
+_sigmoid_of = sigmoid.op.impl
+_silu_slope = Op("silu_slope", in_blocks(_silu_slope_impl), kind="elementwise", d=[_silu_curvature], node="SiluBackwardBackward0")
+_silu = _Activation("silu", in_blocks(_silu_impl), lambda t, x: t * _silu_slope(x), unimplemented("silu_cpu", BOOL, INT))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -300,7 +341,7 @@ def _mish_rule(t: Any, x: Any) -> Any:
     return t * (h + x * sigmoid(x) * (1 - h * h))
 
 
-_mish = _Activation("mish", _mish_impl, _mish_rule, floats("mish_cpu"))
+_mish = _Activation("mish", in_blocks(_mish_impl), _mish_rule, floats("mish_cpu"))
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -309,12 +350,11 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _log_sigmoid_impl(x: Any) -> Any:
-    r = np.log1p(np.exp(-abs(x)))
-    return np.minimum(x, 0) - r
+    return np.minimum(x, 0) - np.log1p(np.exp(-abs(x)))
 
 
 _log_sigmoid = declare.unary(
-    "log_sigmoid", _log_sigmoid_impl, lambda t, x: t * sigmoid(-x), result="same", method=False, check=floats("log_sigmoid_cpu")
+    "log_sigmoid", in_blocks(_log_sigmoid_impl), lambda t, x: t * sigmoid(-x), result="same", method=False, check=floats("log_sigmoid_cpu")
 )
 
 
@@ -339,9 +379,12 @@ def tanhshrink(input: Tensor) -> Tensor:
 # -- with a learnt slope, with halves, with a random slope ---------------------------------------------------------------
 
 _prelu_kernel = Op(
-    "prelu", lambda x, w: np.where(x > 0, x, x * w)[()], kind="elementwise", args="x w", node="PreluKernelBackward0",
+    "prelu", lambda x, w: choose(x > 0, x, x * w), kind="elementwise", args="x w", node="PreluKernelBackward0",
     d=[lambda t, x, w: where(x > 0, t, t * w), lambda t, x: where(x > 0, 0, t * x)], check=not_complex("prelu_cpu"),
 )  # fmt: skip
+
+
+_quick_prelu = apply.several(_prelu_kernel)
 
 
 @declare.method
@@ -367,7 +410,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             )
     if weight.ndim and input.ndim != 1:
         weight = view(weight, shape=(1, count, *(1,) * (input.ndim - 2)) if input.ndim > 1 else ())
-    result: Tensor = apply.elementwise(_prelu_kernel, (input, weight))
+    result: Tensor = _quick_prelu((input, weight))
     return result
 
 

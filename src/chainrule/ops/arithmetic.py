@@ -189,6 +189,9 @@ _lerp_tensor = Op(
 )
 
 
+_quick_lerp = (apply.several(_lerp_number), apply.several(_lerp_tensor))
+
+
 @declare.method(inplace=True)
 def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
     """``input + weight * (end - input)``, elementwise and broadcast.  RuntimeError for tensors of different dtypes.
@@ -197,11 +200,13 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
     >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
     tensor([ 0.5000, 15.0000])
     """
-    for name, other in (("end", end), ("weight", weight)):
-        if isinstance(other, Tensor) and other.dtype is not input.dtype and not (name == "weight" and other.ndim == 0):
-            raise RuntimeError(f"expected dtype {input.dtype.cpp_name} for `{name}` but got dtype {other.dtype.cpp_name}")
-    op = _lerp_tensor if isinstance(weight, Tensor) else _lerp_number
-    result: Tensor = apply.elementwise(op, (input, end, weight), out)
+    kind = input.dtype
+    by_tensor = isinstance(weight, Tensor)
+    if end.dtype is not kind:
+        raise RuntimeError(f"expected dtype {kind.cpp_name} for `end` but got dtype {end.dtype.cpp_name}")
+    if by_tensor and weight.dtype is not kind and weight.ndim:
+        raise RuntimeError(f"expected dtype {kind.cpp_name} for `weight` but got dtype {weight.dtype.cpp_name}")
+    result: Tensor = _quick_lerp[by_tensor]((input, end, weight), {}, out)
     return result
 
 
@@ -215,11 +220,15 @@ _addcdiv = Op(
 )  # fmt: skip
 
 
+_quick_addcmul, _quick_addcdiv = apply.several(_addcmul), apply.several(_addcdiv)
+
+
 @declare.method(inplace=True)
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + value * tensor1 * tensor2``, elementwise and broadcast."""
-    kind = apply.operand_dtypes((input, tensor1, tensor2), None)
-    result: Tensor = apply.elementwise(_addcmul, (input, tensor1, tensor2), out, {"value": apply.fitting(value, kind)})
+    if type(value) is not float and value != 1:
+        value = apply.fitting(value, apply.operand_dtypes((input, tensor1, tensor2), None))
+    result: Tensor = _quick_addcmul((input, tensor1, tensor2), {"value": value}, out)
     return result
 
 
@@ -233,7 +242,7 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tens
             " tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) for float inputs. The"
             " future addcdiv behavior is just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
         )
-    result: Tensor = apply.elementwise(_addcdiv, (input, tensor1, tensor2), out, {"value": value})
+    result: Tensor = _quick_addcdiv((input, tensor1, tensor2), {"value": value}, out)
     return result
 
 

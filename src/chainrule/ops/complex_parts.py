@@ -40,7 +40,7 @@ def _from_pairs(x: Any) -> Any:
 
 
 _as_real = Op("view_as_real", _pairs, kind="view", vjp=[lambda g: _as_complex(g)], batch=same)
-_as_complex = Op("view_as_complex", _from_pairs, kind="view", vjp=[lambda g: _as_real(g)], batch=same)
+_as_complex: Op = Op("view_as_complex", _from_pairs, kind="view", vjp=[lambda g: _as_real(g)], batch=same)
 
 
 @declare.method
@@ -71,7 +71,7 @@ def view_as_complex(input: Tensor) -> Tensor:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input.shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")
-    stride = input.stride()  # type: ignore[attr-defined]
+    stride = input.stride()
     if stride[-1] != 1:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
     if any(s % 2 for s in stride[:-1]):
@@ -93,19 +93,19 @@ def imag(input: Tensor) -> Tensor:
 
 
 def _write_real(self: Tensor, value: Any) -> None:
-    real(self).copy_(value)  # type: ignore[attr-defined]
+    real(self).copy_(value)
 
 
 def _write_imag(self: Tensor, value: Any) -> None:
-    imag(self).copy_(value)  # type: ignore[attr-defined]
+    imag(self).copy_(value)
 
 
-Tensor.real = property(real, _write_real)  # type: ignore[attr-defined]
-Tensor.imag = property(imag, _write_imag)  # type: ignore[attr-defined]
+Tensor.real = property(real, _write_real)
+Tensor.imag = property(imag, _write_imag)
 
 # -- conjugates ----------------------------------------------------------------------------------------------------------
 
-conjugate = Op("conj", np.conj, kind="linear", vjp=[lambda g: conjugate(g)], batch=same)
+conjugate: Op = Op("conj", np.conj, kind="linear", vjp=[lambda g: conjugate(g)], batch=same)
 _conjugate_copy = Op("conj_physical", np.conj, kind="linear", vjp=[lambda g: conjugate(g)], batch=same)
 
 
@@ -127,7 +127,7 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return result
 
 
-Tensor.conj_physical_ = inplace_of(conj_physical, "conj_physical_")  # type: ignore[attr-defined]
+Tensor.conj_physical_ = inplace_of(conj_physical, "conj_physical_")
 
 
 @declare.method
@@ -158,9 +158,9 @@ def is_neg(input: Tensor) -> bool:
 def isreal(input: Tensor) -> Tensor:
     """Whether the imaginary part is zero, elementwise; True for real dtypes."""
     if input.dtype.is_complex:
-        result: Tensor = imag(input) == 0  # type: ignore[assignment]
+        result: Tensor = imag(input) == 0
         return result
-    return input.new_ones(tuple(input.shape), dtype=bool_)  # type: ignore[attr-defined, no-any-return]
+    return input.new_ones(tuple(input.shape), dtype=bool_)
 
 
 # -- sizes, directions, angles -------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def _turned(t: Any, x: Any, out: Any) -> Any:
     return where(flat, 0, (t - out * _along(out, t)) / where(flat, 1, size))
 
 
-_sgn_complex = Op(
+_sgn_complex: Op = Op(
     "sgn_complex", signs, kind="general", vjp=[lambda g, x, out: _turned(g, x, out)], batch=same, node="SgnBackward0",
     jvp=lambda tangents, out, args, kw: _turned(tangents[0], args[0], out),
 )  # fmt: skip
@@ -218,7 +218,7 @@ def _of_complex(op: Op, input: Tensor, out: Any) -> Any:
 
 
 absolute = abs
-Tensor.__abs__ = abs  # type: ignore[attr-defined]
+Tensor.__abs__ = abs
 
 
 @declare.method(inplace=True)

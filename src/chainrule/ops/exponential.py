@@ -13,6 +13,7 @@ from ..core.dtype import BOOL, INT
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
+from .blocks import in_blocks
 from .compare import where
 from .domain import floats, not_complex, unimplemented
 
@@ -51,10 +52,12 @@ def _sigmoid(x: Any) -> Any:
         return 1.0 / (1.0 + np.exp(r))
     np.exp(r, out=r)
     r += 1
-    return np.reciprocal(r, out=r)
+    return np.divide(1, r, out=r)
 
 
-sigmoid = declare.unary("sigmoid", _sigmoid, lambda t, out: t * (out * (1.0 - out)), doc="``1 / (1 + exp(-input))``, elementwise.")
+sigmoid = declare.unary(
+    "sigmoid", in_blocks(_sigmoid), lambda t, out: t * (out * (1.0 - out)), doc="``1 / (1 + exp(-input))``, elementwise."
+)
 
 
 # -- logit ---------------------------------------------------------------------------------------------------------------

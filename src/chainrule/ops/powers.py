@@ -104,8 +104,8 @@ def _raised_by(self: Tensor, base: Any) -> Any:
     return _of_number(self, base)
 
 
-Tensor.__pow__ = _raise_to  # type: ignore[attr-defined]
-Tensor.__rpow__ = _raised_by  # type: ignore[attr-defined]
+Tensor.__pow__ = _raise_to
+Tensor.__rpow__ = _raised_by
 
 
 @declare.method(inplace=True)
@@ -133,7 +133,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     return result
 
 
-Tensor.__ipow__ = inplace_of(pow, "pow_")  # type: ignore[attr-defined]
+Tensor.__ipow__ = inplace_of(pow, "pow_")
 
 
 @declare.method(inplace=True)
@@ -157,7 +157,7 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
             f"the output given to float_power has dtype {out.dtype.scalar_name} but the operation's result requires dtype"
             f" {kind.scalar_name}"
         )
-    a, b = [v.to(kind) if isinstance(v, Tensor) else v for v in (input, exponent)]  # type: ignore[attr-defined]
+    a, b = [v.to(kind) if isinstance(v, Tensor) else v for v in (input, exponent)]
     return pow(a, b, out=out)
 
 

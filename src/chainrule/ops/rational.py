@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import blocked
+
 Polynomial = tuple[float, ...]
 Rational = tuple[Polynomial, Polynomial]
-
-_BLOCK = 32768
 
 
 def horner(coefficients: Polynomial, x: Any) -> Any:
@@ -32,18 +32,6 @@ def ratio(rational: Rational, x: Any) -> Any:
     r = horner(rational[0], x)
     r /= horner(rational[1], x)
     return r
-
-
-def blocked(kernel: Callable[..., Any], *arrays: Any) -> Any:
-    """``kernel`` of arrays of one shape, in blocks that stay in the cache: it makes dozens of passes over each."""
-    if arrays[0].size <= _BLOCK:
-        return kernel(*arrays)
-    out = np.empty(arrays[0].shape, arrays[0].dtype)
-    result = out.reshape(-1)
-    flat = [np.ravel(a) for a in arrays]
-    for i in range(0, result.size, _BLOCK):
-        result[i : i + _BLOCK] = kernel(*[a[i : i + _BLOCK] for a in flat])
-    return out
 
 
 def in_double(kernel: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from ..core import apply
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
+from .blocks import blocked
 from .compare import where
 from .domain import not_complex
 from .exponential import exp, log
@@ -33,7 +34,6 @@ from .rational import (
     I1E_LOW,
     LGAMMA_HIGH,
     LGAMMA_MID,
-    blocked,
     horner,
     in_double,
     ratio,

@@ -14,7 +14,7 @@ from .domain import not_complex, refuse, unimplemented
 from .exponential import rsqrt, sqrt
 
 sin = declare.unary("sin", np.sin, lambda t, x: t * cos(x), doc="The sine of ``input`` (radians), elementwise.")
-cos = declare.unary("cos", np.cos, lambda t, x: -t * sin(x), doc="The cosine of ``input`` (radians), elementwise.")
+cos: declare.Unary = declare.unary("cos", np.cos, lambda t, x: -t * sin(x), doc="The cosine of ``input`` (radians), elementwise.")
 tan = declare.unary("tan", np.tan, lambda t, out: t * (1 + out * out), doc="The tangent of ``input`` (radians), elementwise.")
 asin = declare.unary(
     "asin", np.arcsin, lambda t, x: t * rsqrt(1 - x * x), aliases=("arcsin",), doc="The inverse sine of ``input``, in radians, elementwise."
@@ -27,7 +27,7 @@ atan = declare.unary(
     "atan", np.arctan, lambda t, x: t / (1 + x * x), aliases=("arctan",), doc="The inverse tangent of ``input``, in radians, elementwise."
 )
 sinh = declare.unary("sinh", np.sinh, lambda t, x: t * cosh(x), doc="The hyperbolic sine of ``input``, elementwise.")
-cosh = declare.unary("cosh", np.cosh, lambda t, x: t * sinh(x), doc="The hyperbolic cosine of ``input``, elementwise.")
+cosh: declare.Unary = declare.unary("cosh", np.cosh, lambda t, x: t * sinh(x), doc="The hyperbolic cosine of ``input``, elementwise.")
 tanh = declare.unary("tanh", np.tanh, lambda t, out: t * (1.0 - out * out), doc="The hyperbolic tangent of ``input``, elementwise.")
 asinh = declare.unary(
     "asinh", np.arcsinh, lambda t, x: t * rsqrt(x * x + 1), aliases=("arcsinh",), doc="The inverse hyperbolic sine, elementwise."
