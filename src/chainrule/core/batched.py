@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .apply import operand_dtypes
+from .levels import new_level
+from .modes import MODES
 from .op import Op
 from .tensor import Tensor, wrap
 from .value import Value, indented, interpreted
@@ -99,7 +101,7 @@ def _lined_up(op: Op, args: Sequence[Any], inner: list[Any], mask: Sequence[bool
                 shape = x._value.shape
                 x = x.reshape((shape[0],) + (1,) * missing + tuple(shape[1:]))
         if kind is not None and isinstance(x, Tensor) and x.dtype is not kind and (op.promote is None or i in op.promote):
-            x = x.to(kind)  # type: ignore[attr-defined]
+            x = x.to(kind)
         lined.append(x)
     return lined
 
@@ -133,3 +135,31 @@ def unbatch(tensor: Any, level: int) -> tuple[Any, bool]:
         if type(v) is Batched and v.level == level:
             return v.inner, True
     return tensor, False
+
+
+class randomness_of:
+    """What random operations do inside the vmap of ``level``: ``"error"``, ``"same"`` or ``"different"``."""
+
+    def __init__(self, level: int, size: int, mode: str) -> None:
+        self.entry = (level, size, mode)
+
+    def __enter__(self) -> None:
+        MODES.vmaps = (*MODES.vmaps, self.entry)
+
+    def __exit__(self, *exc: object) -> None:
+        MODES.vmaps = MODES.vmaps[:-1]
+
+
+def vmap_over(func: Callable[[Sequence[Any]], Sequence[Any]], args: Sequence[Any]) -> tuple[Any, ...]:
+    """``func`` of a list of tensors (or None), mapped over axis 0 of all; its results may be None."""
+    size = next(a._value.shape[0] for a in args if a is not None)
+
+    def stacked(out: Any, level: int) -> Any:
+        if out is None:
+            return None
+        inner, batched = unbatch(out, level)
+        return inner if batched else inner.expand((size, *inner.shape))
+
+    with new_level() as level, randomness_of(level, size, "error"):
+        result = func([None if a is None else wrap(Batched(level, a)) for a in args])
+        return tuple([stacked(r, level) for r in result])

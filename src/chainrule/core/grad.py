@@ -107,7 +107,7 @@ def grad(
         return _collect(found, ins, allow_unused, materialize_grads)
 
     if is_grads_batched:
-        from ..func.vmap import vmap_over
+        from .batched import vmap_over
 
         return tuple(vmap_over(walk, cotangents))
     return walk(cotangents)
@@ -152,7 +152,7 @@ def _collect(walk: Walk, ins: Sequence[Tensor], allow_unused: bool, materialize:
         ct = walk.captured.get(i)
         if ct is None:
             if materialize:
-                found.append(x.detach().zeros_like())  # type: ignore[attr-defined]
+                found.append(x.detach().zeros_like())
                 continue
             if not allow_unused:
                 raise RuntimeError(
@@ -205,7 +205,7 @@ def _one(y: Tensor) -> Any:
         if int(np.prod(value.shape)) != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         inner = value.under(y)
-        return inner.detach().ones_like()  # type: ignore[attr-defined]
+        return inner.detach().ones_like()
     if value.size != 1:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     if value.ndim:

@@ -7,12 +7,11 @@ In one pass: every operation runs once on the whole batch (see ``core/batched.py
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ..core.batched import Batched, unbatch
+from ..core.batched import Batched, randomness_of, unbatch
 from ..core.levels import new_level
-from ..core.modes import MODES
 from ..core.tensor import Tensor, wrap
 from ..ops.shape import movedim
 from ..utils._pytree import tree_flatten, tree_unflatten
@@ -109,7 +108,7 @@ def _process_inputs(in_dims: Any, args: tuple[Any, ...], func: Any) -> tuple[lis
 def _mapped(
     func: Callable[..., Any], leaves: list[Any], dims: list[Any], spec: Any, out_dims: Any, randomness: str, size: int, kwargs: Any
 ) -> Any:
-    with new_level() as level, _randomness(level, size, randomness):
+    with new_level() as level, randomness_of(level, size, randomness):
         inner = [x if d is None else wrap(Batched(level, x if d == 0 else movedim(x, d, 0))) for x, d in zip(leaves, dims, strict=True)]
         result = func(*tree_unflatten(inner, spec), **kwargs)
         return _unwrap(result, level, size, out_dims, func)
@@ -163,24 +162,3 @@ def _chunked(
     where = [out_dims] * len(parts[0]) if isinstance(out_dims, int) or out_dims is None else _broadcast_dims(out_dims, tree_unflatten(parts[0], out_spec))
     joined = [column[0] if d is None else cat(list(column), dim=d) for column, d in zip(zip(*parts, strict=True), where or [], strict=True)]
     return tree_unflatten(joined, out_spec)
-
-
-class _randomness:
-    """What random operations do inside this vmap; ``ops/random.py`` asks for it."""
-
-    def __init__(self, level: int, size: int, mode: str) -> None:
-        self.entry = (level, size, mode)
-
-    def __enter__(self) -> None:
-        MODES.vmaps = (*MODES.vmaps, self.entry)
-
-    def __exit__(self, *exc: object) -> None:
-        MODES.vmaps = MODES.vmaps[:-1]
-
-
-def vmap_over(func: Callable[[Sequence[Any]], Sequence[Any]], args: Sequence[Any]) -> tuple[Any, ...]:
-    """``func`` of a list of tensors (or None), mapped over axis 0 of all; outputs may be None."""
-    size = next(a._value.shape[0] for a in args if a is not None)
-    with new_level() as level, _randomness(level, size, "error"):
-        result = func([None if a is None else wrap(Batched(level, a)) for a in args])
-        return tuple([None if r is None else _place(r, 0, level, size, func) for r in result])
