@@ -236,6 +236,7 @@ from .ops.differences import cumulative_trapezoid, diff, trapezoid, trapz
 from .ops.distances import cdist, cosine_similarity, pairwise_distance, pdist
 from .ops.dropout import alpha_dropout, dropout, feature_alpha_dropout
 from .ops.embedding import embedding
+from .ops.embedding_bag import embedding_bag
 from .ops.exponential import (
     exp,
     exp2,
@@ -264,6 +265,7 @@ from .ops.extremum import (
 from .ops.factories import (
     arange,
     empty,
+    empty_permuted,
     empty_strided,
     eye,
     full,
@@ -504,6 +506,13 @@ from .ops.statistics import (
     var_mean,
 )
 from .ops.storage import is_storage
+from .ops.tapers import (
+    bartlett_window,
+    blackman_window,
+    hamming_window,
+    hann_window,
+    kaiser_window,
+)
 from .ops.triangle import (
     diag,
     diag_embed,
@@ -538,6 +547,7 @@ from .ops.trig import (
     tanh,
 )
 from .ops.unique import bincount, unique, unique_consecutive
+from .ops.writes import fill
 from .version import __version__
 
 e = 2.718281828459045
@@ -545,13 +555,31 @@ pi = 3.141592653589793
 inf = 1e999
 nan = inf - inf
 newaxis = None
+legacy_contiguous_format = contiguous_format
 
 
 # Names of this page whose modules load at first use.
 _HOMES = {
-    "TypedStorage": "storage", "UntypedStorage": "storage", "autocast": "amp", "load": "serialization", "save": "serialization",
-    "vmap": "func",
+    "GradScaler": "amp", "TypedStorage": "storage", "UntypedStorage": "storage", "autocast": "amp",
+    "clear_autocast_cache": "amp.autocast_mode", "get_autocast_cpu_dtype": "amp.autocast_mode",
+    "get_autocast_dtype": "amp.autocast_mode", "get_autocast_gpu_dtype": "amp.autocast_mode",
+    "is_anomaly_check_nan_enabled": "autograd.anomaly_mode", "is_anomaly_enabled": "autograd.anomaly_mode",
+    "is_autocast_cache_enabled": "amp.autocast_mode", "is_autocast_cpu_enabled": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode", "load": "serialization", "save": "serialization",
+    "set_autocast_cache_enabled": "amp.autocast_mode", "set_autocast_cpu_enabled": "amp.autocast_mode",
+    "set_autocast_dtype": "amp.autocast_mode", "set_autocast_enabled": "amp.autocast_mode", "vmap": "func",
 }  # fmt: skip
+
+
+# Methods that are functions too.
+_METHODS = frozenset(
+    """
+    abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_
+    clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ detach detach_ erf_ erfc_ exp2_ exp_ expm1_ fill_ fix_ floor_
+    frac_ get_device i0_ index_put_ is_distributed is_same_size is_signed ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_
+    negative_ rad2deg_ reciprocal_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+    """.split()
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -563,6 +591,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module(f"{__name__}.{home}"), name)
         globals()[name] = found
         return found
+    if name in _METHODS:
+        return getattr(Tensor, name)
     if not name.startswith("__"):
         full = f"{__name__}.{name}"
         try:

@@ -189,18 +189,18 @@ def _index(self: Tensor) -> builtins.int:
 
 def _contains(self: Tensor, element: Any) -> builtins.bool:
     if isinstance(element, (Tensor, builtins.int, builtins.float, builtins.complex, np.generic)):
-        return builtins.bool((self == element).any().item())  # type: ignore[attr-defined]
+        return builtins.bool((self == element).any().item())
     raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
 
 def _iter(self: Tensor) -> Any:
     if not self._value.ndim:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(self.unbind(0))  # type: ignore[attr-defined]
+    return iter(self.unbind(0))
 
 
 def _reversed(self: Tensor) -> Any:
-    return iter(self) if not self._value.ndim else iter(self.flip(0))  # type: ignore[attr-defined, call-overload]
+    return iter(self) if not self._value.ndim else iter(self.flip(0))
 
 
 def _format(self: Tensor, spec: str) -> str:
@@ -303,7 +303,7 @@ def _ndimension(self: Tensor) -> builtins.int:
     return builtins.int(self._value.ndim)
 
 
-Tensor.ndimension = Tensor.dense_dim = _ndimension  # type: ignore[attr-defined]
+Tensor.ndimension = Tensor.dense_dim = _ndimension
 
 
 @method
@@ -425,7 +425,7 @@ def typename(obj: Any) -> str:
     'torch.FloatTensor'
     """
     if isinstance(obj, Tensor):
-        return obj.type()  # type: ignore[attr-defined, no-any-return]
+        return obj.type()  # type: ignore[no-any-return]
     cls = obj if isinstance(obj, type) and hasattr(obj, "__qualname__") else type(obj)
     module = "" if cls.__module__ in ("builtins", "__builtin__") else cls.__module__ + "."
     return f"{module}{cls.__qualname__}"
@@ -441,8 +441,8 @@ def _dlpack_device(self: Tensor) -> tuple[builtins.int, builtins.int]:
     return (1, 0)
 
 
-Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
-Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
+Tensor.__dlpack__ = _dlpack
+Tensor.__dlpack_device__ = _dlpack_device
 _prop("itemsize", element_size)
 _prop("nbytes", lambda self: numel(self) * self.dtype.itemsize)
 _prop("device", lambda self: _device.meta if isinstance(self._value, Meta) else _device.cpu)

@@ -135,7 +135,7 @@ def contiguous(self: Tensor, memory_format: Any = _device.contiguous_format) -> 
     value = self._value
     if memory_format is _device.contiguous_format and isinstance(value, (np.ndarray, np.generic)) and value.flags.c_contiguous:
         return self
-    if self.is_contiguous(memory_format=memory_format):  # type: ignore[attr-defined]
+    if self.is_contiguous(memory_format=memory_format):
         return self
     return clone(self, memory_format=memory_format)
 

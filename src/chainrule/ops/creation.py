@@ -59,7 +59,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     True
     """
     if isinstance(data, Tensor):
-        return data if dtype is None and device is None else data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
+        return data if dtype is None and device is None else data.to(device=device, dtype=dtype)
     kind = None if dtype is None else as_dtype(dtype, "as_tensor")
     if isinstance(data, np.ndarray) and tensor_device(device) is _cpu and (kind is None or FROM_NUMPY[data.dtype] is kind):
         return from_numpy(data)
@@ -83,12 +83,12 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
             raise ValueError("can't alias arbitrary sequence into a tensor.")
         return tensor(obj, dtype=kind, device=device, requires_grad=bool(requires_grad))
     other_dtype = kind is not None and kind is not source.dtype
-    other_place = where is not None and where is not source.device  # type: ignore[attr-defined]
+    other_place = where is not None and where is not source.device
     if copy is False and kind is not None and other_dtype:
         raise ValueError(f"can't alias tensor with dtype '{source.dtype.scalar_name}' into dtype '{kind.scalar_name}'.")
     if copy is False and other_place:
-        raise ValueError(f"can't alias tensor from device '{source.device}' to '{where}'.")  # type: ignore[attr-defined]
-    result: Any = source.to(device=where, dtype=kind, copy=True) if copy or other_dtype or other_place else source  # type: ignore[attr-defined]
+        raise ValueError(f"can't alias tensor from device '{source.device}' to '{where}'.")
+    result: Any = source.to(device=where, dtype=kind, copy=True) if copy or other_dtype or other_place else source
     if requires_grad is None or requires_grad == result.requires_grad:
         return result  # type: ignore[no-any-return]
     return require(result) if requires_grad else result.detach()
@@ -205,8 +205,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     tensor([0, 1, 2])
     """
     if isinstance(ext_tensor, Tensor):
-        shared = ext_tensor.detach()  # type: ignore[attr-defined]
-        return shared.clone() if copy else shared  # type: ignore[no-any-return]
+        shared = ext_tensor.detach()
+        return shared.clone() if copy else shared
     array = np.from_dlpack(ext_tensor, copy=copy)
     return wrap(array)
 

@@ -256,9 +256,9 @@ def _from_mixed(data: Any, kind: dtype | None) -> Any:
             return [plain(i) for i in item]
         found.append(_item_dtype(item))
         if isinstance(item, Tensor):
-            if item.numel() != 1:  # type: ignore[attr-defined]
+            if item.numel() != 1:
                 raise ValueError("only one element tensors can be converted to Python scalars")
-            return item.item()  # type: ignore[attr-defined]
+            return item.item()
         if isinstance(item, np.ndarray):
             arrays = True
             return item.tolist()
@@ -294,7 +294,7 @@ def _from_tensor(data: Tensor, kind: dtype | None) -> Any:
     )
     value = data._value
     if isinstance(value, Value):
-        return data.detach().clone().to(kind or data.dtype)._value  # type: ignore[attr-defined]
+        return data.detach().clone().to(kind or data.dtype)._value
     return copy_array(value) if kind is None or kind is data.dtype else cast_value(value, kind.np)
 
 

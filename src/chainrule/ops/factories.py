@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 import warnings
 from typing import Any
@@ -181,6 +182,28 @@ def empty_strided(
     count = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
     value = np.ndarray(shape, kind.np, np.empty(count, kind.np), 0, in_bytes)
     return finish(value, None, requires_grad, layout, pin_memory)
+
+
+def empty_permuted(
+    size: Any, physical_layout: Any, *, dtype: Any = None, layout: Any = strided, device: Any = None, requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
+    """A tensor of arbitrary values whose dimensions lie in memory in the order ``physical_layout``, the slowest first.
+
+    >>> import chainrule as torch
+    >>> torch.empty_permuted((2, 3), (1, 0)).stride()
+    (1, 2)
+    """
+    shape = sizes_of((size,), "empty_permuted")
+    order = [int(d) for d in physical_layout]
+    if sorted(order) != [*builtins.range(len(shape))]:
+        raise RuntimeError(f"Expected physical_layout to be a permutation of the dimensions of {list(shape)}, but got {order}")
+    steps = [0] * len(shape)
+    step = 1
+    for d in reversed(order):
+        steps[d] = step
+        step *= shape[d]
+    return empty_strided(shape, steps, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad, pin_memory=pin_memory)
 
 
 def number_of(value: Any, function: str, argument: str, position: int) -> Any:
@@ -433,4 +456,17 @@ def _spaced(start: Any, end: Any, count: int, kind: dtype) -> Any:
     return value.astype(kind.np)
 
 
-__all__ = ["arange", "empty", "empty_strided", "eye", "full", "linspace", "logspace", "ones", "range", "scalar_tensor", "zeros"]
+__all__ = [
+    "arange",
+    "empty",
+    "empty_permuted",
+    "empty_strided",
+    "eye",
+    "full",
+    "linspace",
+    "logspace",
+    "ones",
+    "range",
+    "scalar_tensor",
+    "zeros",
+]

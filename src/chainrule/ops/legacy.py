@@ -156,7 +156,7 @@ def _make_subclass(cls: Any, data: Tensor, require_grad: bool = False) -> Any:
     return require(out) if require_grad else out
 
 
-Tensor._make_subclass = staticmethod(_make_subclass)  # type: ignore[attr-defined]
+Tensor._make_subclass = staticmethod(_make_subclass)
 
 
 alias = Op("alias", lambda x: x[...], kind="view", vjp=[lambda g: g], batch=same)

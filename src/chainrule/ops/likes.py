@@ -31,10 +31,10 @@ def like(name: str, input: Any, fill: Any, dtype: Any, device: Any, memory_forma
     if fill != 0 and fill != 1:
         fill = checked_scalar(fill, kind)
     where = None if device is None else require_usable(as_device(device))
-    if where is not None and where is not input.device:  # type: ignore[attr-defined]
+    if where is not None and where is not input.device:
         out = wrap(filled(tuple(input.shape), fill, kind, where))
     elif isinstance(value, Value):
-        out = full_like_op(input.detach(), fill=fill, dtype=kind.np)  # type: ignore[attr-defined]
+        out = full_like_op(input.detach(), fill=fill, dtype=kind.np)
     else:
         out = new(Tensor)
         out._value = full_array(value, fill=fill, dtype=kind.np)
@@ -102,7 +102,7 @@ def full_like(
 
 
 def _options(self: Tensor, dtype_: Any, device: Any, function: str) -> tuple[dtype, Any]:
-    where = self.device if device is None else require_usable(as_device(device))  # type: ignore[attr-defined]
+    where = self.device if device is None else require_usable(as_device(device))
     return (self.dtype if dtype_ is None else as_dtype(dtype_, function)), where
 
 

@@ -65,9 +65,9 @@ def vander(x: Tensor, N: int | None = None, *, increasing: bool = False) -> Tens
     if n < 0:
         raise RuntimeError("N must be non-negative.")
     if n == 0:
-        return x.new_empty((x.shape[0], 0))  # type: ignore[attr-defined, no-any-return]
-    one = x.new_ones((x.shape[0], 1))  # type: ignore[attr-defined]
-    powers: Any = one if n == 1 else cat([one, cumprod(x.unsqueeze(-1).expand(-1, n - 1), -1)], -1)  # type: ignore[attr-defined]
+        return x.new_empty((x.shape[0], 0))
+    one = x.new_ones((x.shape[0], 1))
+    powers: Any = one if n == 1 else cat([one, cumprod(x.unsqueeze(-1).expand(-1, n - 1), -1)], -1)
     return powers if increasing else powers.flip(-1)  # type: ignore[no-any-return]
 
 

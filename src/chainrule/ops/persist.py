@@ -132,6 +132,6 @@ for _name, _function in (
     _function.__name__ = _function.__qualname__ = _name
     setattr(Tensor, _name, _function)
 
-Tensor._backward_hooks = property(lambda self: self._hooks)  # type: ignore[attr-defined]
+Tensor._backward_hooks = property(lambda self: self._hooks)
 
 __all__: list[str] = []

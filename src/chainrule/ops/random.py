@@ -239,12 +239,12 @@ def like(
     if not isinstance(input, Tensor):
         raise argument_error(name, "input", "Tensor", input, 1)
     kind = input.dtype if dtype is None else as_dtype(dtype, name)
-    where = input.device if device is None else tensor_device(as_device(device))  # type: ignore[attr-defined]
+    where = input.device if device is None else tensor_device(as_device(device))
     if where is not cpu:
         return finish(Meta(tuple(input.shape), kind.np), None, requires_grad, layout, pin_memory)
     value = input._value
     if isinstance(value, Value) and not isinstance(value, Meta):
-        made = sample_op(input.detach(), kind=kind.np, draw=lambda s: draw(s, kind))._value  # type: ignore[attr-defined]
+        made = sample_op(input.detach(), kind=kind.np, draw=lambda s: draw(s, kind))._value
     elif MODES.vmaps:
         made = drawn(tuple(value.shape), lambda s: draw(s, kind))._value
     else:
@@ -350,7 +350,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
 
 def _sampled(input: Tensor, draw: Any, out: Any = None) -> Tensor:
     """``draw`` of the values of ``input``, through the interpreters of open transforms."""
-    result: Tensor = draw_op(input.detach(), draw=draw)  # type: ignore[attr-defined]
+    result: Tensor = draw_op(input.detach(), draw=draw)
     if out is None:
         return result
     return finish(result._value, out, False)
@@ -417,7 +417,7 @@ def _fill(self: Tensor, name: str, draw: Any, node: str | None = None) -> Tensor
             "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same randomness. If this is"
             " necessary for your usage, please file an issue with functorch."
         )
-    source = like(name, self.detach(), draw, kind, None, False, None)  # type: ignore[attr-defined]
+    source = like(name, self.detach(), draw, kind, None, False, None)
     return write(name, self, source, node or "".join([w.capitalize() for w in name.split("_")]) + "Backward0")
 
 
@@ -496,7 +496,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     g = _source(generator)
     if isinstance(p, Tensor):
         kind = self.dtype
-        probabilities = p.expand(tuple(self.shape))  # type: ignore[attr-defined]
+        probabilities = p.expand(tuple(self.shape))
         return write("bernoulli_", self, _sampled(probabilities, lambda v: sampling.bernoulli_of(g, v, kind)), "BernoulliBackward1")
     return _fill(self, "bernoulli_", lambda s, d: sampling.bernoulli(g, s, d, float(p)), "BernoulliBackward2")
 

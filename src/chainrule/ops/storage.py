@@ -270,7 +270,7 @@ def resize_as_(self: Tensor, the_template: Tensor, memory_format: Any = None) ->
 
 def _out_of_place(self: Tensor, name: str, shape: tuple[int, ...]) -> Any:
     warnings.warn(f"non-inplace {name} is deprecated", UserWarning, stacklevel=3)
-    return self.reshape(shape)  # type: ignore[attr-defined]
+    return self.reshape(shape)
 
 
 @method

@@ -76,10 +76,10 @@ def _set_grad_dtype(self: Tensor, kind: dtype | None) -> None:
     self.__dict__["_chosen_grad_dtype"] = kind
 
 
-Tensor.grad_dtype = property(_grad_dtype, _set_grad_dtype)  # type: ignore[attr-defined]
+Tensor.grad_dtype = property(_grad_dtype, _set_grad_dtype)
 
 
-Tensor.grad = property(_get_grad, _set_grad, _del_grad)  # type: ignore[attr-defined]
+Tensor.grad = property(_get_grad, _set_grad, _del_grad)
 
 
 def _place(self: Tensor) -> tuple[Any, int]:
@@ -120,7 +120,7 @@ def retain_grad(self: Tensor) -> None:
     node._hooks().retain[index] = weakref.ref(self)
 
 
-Tensor.retains_grad = property(lambda self: self._gn is not None and self._gn is not LEAF and _retains(self))  # type: ignore[attr-defined]
+Tensor.retains_grad = property(lambda self: self._gn is not None and self._gn is not LEAF and _retains(self))
 
 
 @method
@@ -176,7 +176,7 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
-Tensor._grad_fn = property(lambda self: self.grad_fn)  # type: ignore[attr-defined]
-Tensor._post_accumulate_grad_hooks = property(lambda self: self._post_hooks)  # type: ignore[attr-defined]
+Tensor._grad_fn = property(lambda self: self.grad_fn)
+Tensor._post_accumulate_grad_hooks = property(lambda self: self._post_hooks)
 
 __all__: list[str] = []

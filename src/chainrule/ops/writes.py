@@ -141,6 +141,16 @@ def _fill(self: Tensor, source: Tensor, node: str) -> Tensor:
     return write("fill_", self, source, node)
 
 
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A copy of ``input`` with every element ``value``.
+
+    >>> import chainrule as torch
+    >>> torch.fill(torch.ones(2), 3)
+    tensor([3., 3.])
+    """
+    return fill_(input.clone(), value)  # type: ignore[attr-defined]
+
+
 @method
 def zero_(self: Tensor) -> Tensor:
     """Write 0 to every element."""
@@ -282,4 +292,4 @@ def write(name: str, x: Tensor, source: Tensor, node: str = "CopyBackwards") -> 
     return overwrite(name, x, result, recording)
 
 
-__all__: list[str] = []
+__all__ = ["fill"]
