@@ -128,7 +128,7 @@ class Walk:
         filled = []
         for s, v in zip(sent, values, strict=True):
             if s is None:
-                zero = np.zeros(v.shape, v.dtype) if not isinstance(v, Tensor) else v.detach().zeros_like()  # type: ignore[attr-defined]
+                zero = np.zeros(v.shape, v.dtype) if not isinstance(v, Tensor) else v.detach().zeros_like()
                 s = wrap(zero) if self.tensors and not isinstance(zero, Tensor) else zero
             filled.append(s)
         return tuple(filled)
@@ -244,7 +244,7 @@ def store_retained(tensor: Tensor, ct: Any) -> None:
 
 def check_saved(node: Node) -> None:
     """Raise when an array that the node saved has been written since."""
-    for name, value in node.saved_values():  # type: ignore[attr-defined]
+    for name, value in node.saved_values():
         for v in value if type(value) is tuple and name in ("args", "rest") else (value,):
             write = stale(v, node.order)
             if write is not None:
@@ -300,11 +300,11 @@ def accumulate_tensor(leaf: Tensor, ct: Tensor, create_graph: bool) -> None:
     """``leaf.grad += ct`` on tensors, out of place and recorded when ``create_graph``."""
     grad = leaf._grad
     if grad is None:
-        leaf._grad = ct if create_graph else ct.detach()  # type: ignore[attr-defined]
+        leaf._grad = ct if create_graph else ct.detach()
     elif create_graph:
         leaf._grad = grad + ct
     elif isinstance(ct._value, Value) or isinstance(grad._value, Value):
-        leaf._grad = grad + ct.detach()  # type: ignore[attr-defined]
+        leaf._grad = grad + ct.detach()
     else:
         accumulate_array(leaf, ct._value)
 

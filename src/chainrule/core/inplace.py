@@ -44,7 +44,7 @@ def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
     check_result(name, x, result)
     if isinstance(x._value, Value) or isinstance(result._value, Value):
         if result.dtype is not x.dtype:
-            result = result.to(x.dtype)  # type: ignore[attr-defined]
+            result = result.to(x.dtype)
         if isinstance(result._value, Value) and level_of(x) < result._value.level:
             result._value.accept_write(x, name)
         rebase(x, result, result._value)
@@ -52,7 +52,7 @@ def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
     store(name, x, result._value)
     if recording and (result._gn is not None or x._gn is not None):
         if result.dtype is not x.dtype and result._gn is not None:
-            result = result.to(x.dtype)  # type: ignore[attr-defined]
+            result = result.to(x.dtype)
         rebase(x, result)
     return x
 

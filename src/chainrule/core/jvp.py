@@ -47,7 +47,7 @@ def _elementwise(op: Op, primals: Sequence[Any], tangents: Sequence[Any], out: A
     if total is None:
         return None
     if total.dtype is not out.dtype:
-        total = total.to(out.dtype)  # type: ignore[attr-defined]
+        total = total.to(out.dtype)
     return total if tuple(total.shape) == tuple(out.shape) else total.expand(tuple(out.shape))
 
 
@@ -59,7 +59,7 @@ def _linear_argument(op: Op, index: int, primal: Any, tangent: Any) -> Any:
         return primal
     rules: Any = op.rules
     differentiable = op.joint or (index < len(rules) and rules[index] is not None)
-    return primal.detach().zeros_like() if differentiable else primal  # type: ignore[attr-defined]
+    return primal.detach().zeros_like() if differentiable else primal
 
 
 def transposed(op: Op, primals: Sequence[Any], tangents: Sequence[Any], out: Any, kw: dict[str, Any]) -> Any:

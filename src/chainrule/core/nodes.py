@@ -39,14 +39,14 @@ def fit_tensor(ct: Any, shape: tuple[int, ...], kind: Any) -> Any:
         return fit_array(ct, shape, kind)
     have = tuple(ct.shape)
     if have != shape:
-        ct = ct.sum_to_size(shape) if len(have) >= len(shape) and have != shape and _reduces(have, shape) else ct.expand(shape)  # type: ignore[attr-defined]
+        ct = ct.sum_to_size(shape) if len(have) >= len(shape) and have != shape and _reduces(have, shape) else ct.expand(shape)
     if kind is not None and ct.dtype.np != kind:
         if ct.dtype.is_complex and kind.kind != "c":
-            ct = ct.real  # type: ignore[attr-defined]
+            ct = ct.real
         if ct.dtype.np != kind:
             from .dtype import FROM_NUMPY
 
-            ct = ct.to(FROM_NUMPY[kind])  # type: ignore[attr-defined]
+            ct = ct.to(FROM_NUMPY[kind])
     return ct
 
 
@@ -238,7 +238,7 @@ def _level_rules(base: type[OpNode]) -> type[OpNode]:
         arity = 0
 
         def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
-            if self.op.kind == "elementwise" and (g.dtype.is_complex or self._takes_complex()):  # type: ignore[union-attr]
+            if self.op.kind == "elementwise" and (g.dtype.is_complex or self._takes_complex()):
                 return self.pull_conjugated(g, create_graph)  # type: ignore[no-any-return]
             return super().pull_tensors(g, create_graph)  # type: ignore[no-any-return]
 

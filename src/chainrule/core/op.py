@@ -181,7 +181,7 @@ class Op:
             finally:
                 leave(token)
             if self.outputs != 1:
-                out = tuple([wrap(v) for v in r])  # type: ignore[assignment]
+                out = tuple([wrap(v) for v in r])
             else:
                 out = wrap(r)
         if tracked and MODES.grad:
@@ -201,7 +201,7 @@ def edge_of(tensor: Any) -> Any:
 def has_tangent(value: Any) -> bool:
     """Whether values of this dtype can change continuously: integers and truth values are never recorded."""
     kind = value.dtype
-    return kind.category > 1 if isinstance(value, Tensor) else kind.kind not in "biu"  # type: ignore[no-any-return]
+    return kind.category > 1 if isinstance(value, Tensor) else kind.kind not in "biu"
 
 
 def record(

@@ -32,7 +32,7 @@ _PICKERS: dict[tuple[tuple[str, ...], tuple[str, ...]], Picker] = {}
 
 def named(rule: Rule) -> tuple[str, ...]:
     """The names of the rule's parameters after the cotangent."""
-    code = rule.__code__  # type: ignore[attr-defined]
+    code = rule.__code__
     count: int = code.co_argcount + code.co_kwonlyargcount
     return tuple(code.co_varnames[1:count])
 

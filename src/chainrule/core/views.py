@@ -194,11 +194,11 @@ take_view = Op(
     "take_view", _take, kind="linear", vjp=[lambda g, steps, layout: put_view(g, steps=steps, layout=layout)], batch=_batch_take,
     node="AsStridedBackward0",
 )  # fmt: skip
-put_view = Op(
+put_view: Op = Op(
     "put_view", _put, kind="linear", vjp=[lambda g, steps, layout: take_view(g, steps=steps, layout=layout)],
     node="AsStridedBackwardBackward0",
 )  # fmt: skip
-clear_view = Op("clear_view", _clear, kind="linear", vjp=[lambda g, steps, layout: clear_view(g, steps=steps, layout=layout)])
+clear_view: Op = Op("clear_view", _clear, kind="linear", vjp=[lambda g, steps, layout: clear_view(g, steps=steps, layout=layout)])
 copy_slices = Op(
     "copy_slices", _write, kind="linear", args="base src",
     vjp=[
@@ -274,7 +274,7 @@ class CopySlices(Node):
         return self.inner.op  # type: ignore[no-any-return]
 
     @property
-    def saved(self) -> Any:  # type: ignore[override]
+    def saved(self) -> Any:
         return self.inner.saved
 
     @saved.setter
@@ -286,7 +286,7 @@ class CopySlices(Node):
         return self.inner.frees  # type: ignore[no-any-return]
 
     def saved_values(self) -> list[tuple[str, Any]]:
-        return [] if self.inner.saved is None else self.inner.saved_values()  # type: ignore[no-any-return]
+        return [] if self.inner.saved is None else self.inner.saved_values()
 
     def pull(self, g: Any) -> Sequence[Any]:
         how = self.how

@@ -156,9 +156,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
             if isinstance(c, float):
                 raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
     if kind is bool_:
-        r = (vec1.unsqueeze(1) & vec2) if alpha else (vec1.unsqueeze(1) & ~vec1.unsqueeze(1) & vec2)  # type: ignore[attr-defined]
+        r = (vec1.unsqueeze(1) & vec2) if alpha else (vec1.unsqueeze(1) & ~vec1.unsqueeze(1) & vec2)
         return done((r | input) if beta else r, out)  # type: ignore[no-any-return]
-    parts = [t if t.dtype is kind else t.to(kind) for t in (input, vec1, vec2)]  # type: ignore[attr-defined]
+    parts = [t if t.dtype is kind else t.to(kind) for t in (input, vec1, vec2)]
     return done(_addr_op(*parts, **_scalars(parts[0], beta, alpha)), out)  # type: ignore[no-any-return]
 
 

@@ -216,7 +216,7 @@ def binary_cross_entropy_with_logits(
     if target.dtype.category < 2:
         raise RuntimeError(f"result type {input.dtype.scalar_name} can't be cast to the desired output type {target.dtype.scalar_name}")
     if target.dtype is not input.dtype:
-        target = target.to(input.dtype)  # type: ignore[attr-defined]
+        target = target.to(input.dtype)
     return _logits_op(input, target, weight, pos_weight, reduction=reduction)  # type: ignore[no-any-return]
 
 

@@ -335,12 +335,12 @@ def _smoothed(logs: Any, target: Tensor, weight: Tensor | None, reduction: str, 
         smooth = smooth.sum()
     elif reduction == "mean":
         if weight is None:
-            smooth = smooth.sum() / (ignored.logical_not().sum())  # type: ignore[attr-defined]
+            smooth = smooth.sum() / (ignored.logical_not().sum())
         else:
             kept = where(ignored, 0, target).long()
-            weights = where(ignored, 0.0, weight[kept])  # type: ignore[index]
+            weights = where(ignored, 0.0, weight[kept])
             smooth = smooth.sum() / weights.sum()
-    return nll * (1 - smoothing) + smooth * (smoothing / classes)  # type: ignore[operator]
+    return nll * (1 - smoothing) + smooth * (smoothing / classes)
 
 
 def _probabilities(
@@ -361,7 +361,7 @@ def _probabilities(
         )
     logs = log_softmax(input, axis)
     if smoothing > 0:
-        target = target * (1 - smoothing) + smoothing / classes  # type: ignore[operator, assignment]
+        target = target * (1 - smoothing) + smoothing / classes
     losses = logs * target
     if weight is not None:
         losses = losses * _along_classes(weight, input.ndim)

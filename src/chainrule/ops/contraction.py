@@ -263,7 +263,7 @@ def _contract(operands: Sequence[tuple[Any, Labels]], output: Labels) -> Any:
 
 def _tensordot_dims(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
     if isinstance(dims, Tensor):
-        dims = dims.tolist()  # type: ignore[attr-defined]
+        dims = dims.tolist()
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -367,7 +367,7 @@ def _cross_impl(x: Any, y: Any, *, dim: int) -> Any:
     return r
 
 
-_cross_op = Op(
+_cross_op: Op = Op(
     "linalg_cross", _cross_impl, kind="multilinear", args="x y",
     vjp=[lambda g, y, dim: _cross_op(conj(y), g, dim=dim), lambda g, x, dim: _cross_op(g, conj(x), dim=dim)],
     batch=lambda op, args, mask, kw: op(*_all_batched(args, mask), dim=kw["dim"] + 1),
@@ -390,7 +390,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | N
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and {other.shape[at]}")
     same_scalar_type(input, other)
     shape = tuple(broadcast_pair(tuple(input.shape), tuple(other.shape)))
-    x, y = (t if tuple(t.shape) == shape else t.expand(shape) for t in (input, other))  # type: ignore[attr-defined]
+    x, y = (t if tuple(t.shape) == shape else t.expand(shape) for t in (input, other))
     return done(_cross_op(x, y, dim=at), out)  # type: ignore[no-any-return]
 
 

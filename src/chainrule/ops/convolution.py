@@ -242,7 +242,7 @@ def _correlate_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict
     return _split_front(op(_batch_to_channels(x), _batch_to_channels(g), **{**kw, "groups": kw["groups"] * n}), n)
 
 
-convolve = Op(
+convolve: Op = Op(
     "convolution", _settled(_convolve), kind="general", args="x w b", batch=_batch, node="ConvolutionBackward0",
     vjp=[
         lambda g, w, x_shape, stride, padding, dilation, groups: transpose(
@@ -255,7 +255,7 @@ convolve = Op(
     ],
     jvp=lambda tangents, out, args, kw: _jvp(convolve, tangents, out, args, kw),
 )  # fmt: skip
-transpose = Op(
+transpose: Op = Op(
     "convolution_transpose", _settled(_transpose), kind="general", args="x w b", batch=_batch, node="ConvolutionBackward0",
     vjp=[
         lambda g, w, x_shape, stride, padding, dilation, groups: _first(
@@ -268,7 +268,7 @@ transpose = Op(
     ],
     jvp=lambda tangents, out, args, kw: _jvp(transpose, tangents, out, args, kw),
 )  # fmt: skip
-correlate = Op(
+correlate: Op = Op(
     "convolution_weight", _settled(_correlate), kind="multilinear", args="x g", batch=_correlate_batch, node="ConvolutionBackwardBackward0",
     vjp=[
         lambda ct, g, x_shape, stride, padding, dilation, groups: transpose(

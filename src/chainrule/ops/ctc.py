@@ -18,7 +18,7 @@ _NONE = -float("inf")
 
 def _lengths(given: Any) -> list[int]:
     if isinstance(given, Tensor):
-        return [int(n) for n in given.reshape(-1).tolist()]  # type: ignore[attr-defined]
+        return [int(n) for n in given.reshape(-1).tolist()]
     return [int(n) for n in given]
 
 
@@ -99,7 +99,7 @@ def ctc_loss(
     checked(reduction)
     inputs, lengths = _lengths(input_lengths), _lengths(target_lengths)
     single = log_probs.ndim == 2
-    x: Any = log_probs.unsqueeze(1) if single else log_probs  # type: ignore[attr-defined]
+    x: Any = log_probs.unsqueeze(1) if single else log_probs
     _check(x, inputs, lengths, blank)
     given = np.asarray(targets._value)
     labels = _extended(given.reshape(1, -1) if single else given, lengths, blank)

@@ -25,7 +25,7 @@ def _integer(function: str, argument: str, value: Any, k: int, given: tuple[Any,
     if type(value) is not bool and isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, Tensor):
-        return int(value.__index__())  # type: ignore[attr-defined]
+        return int(value.__index__())
     if k == 0:
         expected = "tuple of ints"
         raise argument_error(function, argument, expected, value, position)
@@ -42,7 +42,7 @@ def index_of(function: str, argument: str, value: Any, position: int) -> int:
     if type(value) is not bool and isinstance(value, (int, np.integer)):
         return int(value)
     if isinstance(value, Tensor) and value.dtype.category < 2 and not value.shape:
-        return int(value.__index__())  # type: ignore[attr-defined]
+        return int(value.__index__())
     raise argument_error(function, argument, "int", value, position)
 
 

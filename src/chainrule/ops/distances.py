@@ -24,7 +24,7 @@ _MANY = 25  # rows from which PyTorch's default computes Euclidean distances by 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The ``p``-norm of ``x1 - x2 + eps`` over the last dimension."""
     check_tensors("pairwise_distance", ("x1", "x2"), (x1, x2))
-    return (x1 - x2 + eps).norm(p, -1, keepdim)  # type: ignore[operator, no-any-return]
+    return (x1 - x2 + eps).norm(p, -1, keepdim)  # type: ignore[no-any-return]
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
@@ -157,7 +157,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     n = input.shape[0]
     first, second = np.triu_indices(n, 1)
     every = cdist(input, input, p, _MODES[2])
-    return every.reshape(n * n)[wrap(first * n + second)]  # type: ignore[attr-defined, no-any-return]
+    return every.reshape(n * n)[wrap(first * n + second)]  # type: ignore[no-any-return]
 
 
 __all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]

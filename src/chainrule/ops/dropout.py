@@ -131,7 +131,7 @@ def _whole_channels(function: str, input: Any, p: float, training: bool, inplace
         return _apply(function, input, p, training, inplace, True, _dropped)
     if inplace and training:
         return in_place(function + "_", lambda x, p, feature: _dropped(x.unsqueeze(0), p, feature).squeeze(0), input, (p, True), {})
-    return _apply(function, input.unsqueeze(0), p, training, inplace, True, _dropped).squeeze(0)  # type: ignore[attr-defined, no-any-return]
+    return _apply(function, input.unsqueeze(0), p, training, inplace, True, _dropped).squeeze(0)
 
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]

@@ -94,12 +94,12 @@ embedding_op = Op(
         ), None,
     ], batch=_batch_lookup,
 )  # fmt: skip
-embedding_back = Op(
+embedding_back: Op = Op(
     "embedding_back", _back, kind="multilinear", args="g indices",
     vjp=[lambda t, indices, padding_idx, scale: embedding_front(t, indices, padding_idx=padding_idx, scale=scale), None],
     batch=_batch_back, node="EmbeddingDenseBackwardBackward0",
 )  # fmt: skip
-embedding_front = Op(
+embedding_front: Op = Op(
     "embedding_front", _front, kind="multilinear", args="t indices",
     vjp=[
         lambda g, indices, t_shape, padding_idx, scale: embedding_back(g, indices, rows=t_shape[0], padding_idx=padding_idx, scale=scale),
@@ -183,7 +183,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif num_classes == -1:
         num_classes = int(np.max(v.concrete("item"))) + 1
     classes = wrap(np.arange(num_classes))
-    return cast_to(tensor.unsqueeze(-1) == classes, int64)  # type: ignore[attr-defined,no-any-return]
+    return cast_to(tensor.unsqueeze(-1) == classes, int64)  # type: ignore[no-any-return]
 
 
 __all__ = ["embedding", "one_hot"]

@@ -66,7 +66,7 @@ def embedding_bag(
     """
     _check(input, offsets, per_sample_weights, mode, include_last_offset)
     starts = _starts(input, offsets, include_last_offset)
-    flat: Any = input.reshape(-1)  # type: ignore[attr-defined]
+    flat: Any = input.reshape(-1)
     indices = np.asarray(flat._value)
     rows = weight.shape[0]
     wrong = np.flatnonzero((indices < 0) | (indices >= rows))
@@ -84,7 +84,7 @@ def embedding_bag(
         groups = [np.flatnonzero(bags == i) for i in range(lengths.size)]
         return stack([table[wrap(g)].max(0)[0] if g.size else table.new_zeros((width,)) for g in groups], 0)
     if per_sample_weights is not None:
-        table = table * per_sample_weights.reshape(-1)[wrap(places)].unsqueeze(1)  # type: ignore[attr-defined]
+        table = table * per_sample_weights.reshape(-1)[wrap(places)].unsqueeze(1)
     total: Any = table.new_zeros((lengths.size, weight.shape[1])).index_add(0, wrap(bags), table)
     if mode == "mean":
         counts = np.maximum(np.bincount(bags, minlength=lengths.size), 1)

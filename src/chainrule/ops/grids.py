@@ -70,7 +70,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if r < 0:
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
-        return input.new_empty((0,))  # type: ignore[attr-defined,no-any-return]
+        return input.new_empty((0,))
     choose = combinations_with_replacement if with_replacement else _combinations
     places = np.array(list(choose(range(input._value.shape[0]), r)), np.int64).reshape(-1, r)
     return stack([index_select(input, 0, wrap(np.ascontiguousarray(column))) for column in places.T], 1)

@@ -218,7 +218,7 @@ index_op = Op(
     vjp=[lambda g, rest, x_shape, dims, unique: index_back(g, *rest, shape=tuple(x_shape), dims=dims, unique=unique)],
     batch=_batch_index,
 )  # fmt: skip
-index_back = Op(
+index_back: Op = Op(
     "index_back", _index_back, kind="multilinear", args="g index",
     vjp=[lambda g, rest, dims, unique: index_op(g, *rest, dims=dims, unique=unique)], batch=_batch_index_back,
     node="IndexBackwardBackward0",
@@ -226,7 +226,7 @@ index_back = Op(
 index_put_op = Op(
     "index_put", _index_put, kind="linear", args="x values index", vjp=[_put_rest, _put_values], batch=_batch_put,
 )  # fmt: skip
-index_clear = Op(
+index_clear: Op = Op(
     "index_clear", lambda x, *indices, dims: _index_put(x, 0, *indices, dims=dims, accumulate=False), kind="multilinear",
     args="x index",
     vjp=[lambda g, rest, dims: index_clear(g, *rest, dims=dims)], batch=_batch_clear,

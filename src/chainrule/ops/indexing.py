@@ -197,7 +197,7 @@ def parse(shape: tuple[int, ...], index: Any) -> Parsed:
         elif i is True or i is False or (_is_mask(i) and not i._value.ndim):
             found.steps.append((unsqueeze_op, {"dim": dim}))
             left.insert(dim, 1)
-            found.advanced[dim] = wrap(np.array([i])) if isinstance(i, bool) else i.reshape(1)  # type: ignore[attr-defined]
+            found.advanced[dim] = wrap(np.array([i])) if isinstance(i, bool) else i.reshape(1)
             dim += 1
         else:
             found.advanced[dim] = i
@@ -246,7 +246,7 @@ def lookups(shape: tuple[int, ...], advanced: dict[int, Any]) -> tuple[list[Tens
 def _nonzero(mask: Tensor) -> tuple[Tensor, ...]:
     from .masking import nonzero
 
-    return nonzero(mask, as_tuple=True)  # type: ignore[return-value]
+    return nonzero(mask, as_tuple=True)
 
 
 # Reading
@@ -326,7 +326,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         if _write(self, have, index, value):
             return
     if not isinstance(value, (Tensor, int, float, complex, np.number, np.bool_)):
-        raise TypeError(f"can't assign a {_assigned_name(value)} to a {self.type()}")  # type: ignore[attr-defined]
+        raise TypeError(f"can't assign a {_assigned_name(value)} to a {self.type()}")
     parsed = parse(tuple(have.shape), index)
     target = taken(self, parsed.steps, alias=False)
     if not parsed.advanced:
@@ -392,7 +392,7 @@ def _trimmed(value: Tensor, ndim: int) -> Tensor:
     extra = 0
     while extra < len(shape) - ndim and shape[extra] == 1:
         extra += 1
-    return value.reshape(tuple(shape[extra:])) if extra else value  # type: ignore[attr-defined,no-any-return]
+    return value.reshape(tuple(shape[extra:])) if extra else value
 
 
 def _copy(target: Tensor, value: Any) -> None:
@@ -401,17 +401,17 @@ def _copy(target: Tensor, value: Any) -> None:
         shape = tuple(target._value.shape)
         if value._value.shape != shape:
             if not value._value.ndim:
-                target.fill_(value)  # type: ignore[attr-defined]
+                target.fill_(value)
                 return
             expand_shape(tuple(value._value.shape), shape, f"torch.{value.dtype.scalar_name}Tensor")
-        target.copy_(value)  # type: ignore[attr-defined]
+        target.copy_(value)
     else:
         number = value.item() if isinstance(value, np.generic) else value
         written = wrap(np.asarray(checked_scalar(number, target.dtype), target.dtype.np))
-        (target.fill_ if target._value.ndim else target.copy_)(written)  # type: ignore[attr-defined]
+        (target.fill_ if target._value.ndim else target.copy_)(written)
 
 
-Tensor.__getitem__ = getitem  # type: ignore[attr-defined]
-Tensor.__setitem__ = setitem  # type: ignore[attr-defined]
+Tensor.__getitem__ = getitem
+Tensor.__setitem__ = setitem
 
 __all__: list[str] = []

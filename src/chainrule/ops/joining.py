@@ -106,7 +106,7 @@ def cat(tensors: Any, dim: Any = 0, *, out: Tensor | None = None, axis: Any = No
                     " in the list."
                 )
     result: Tensor = cat_op(*parts, dim=dim)
-    return result if out is None else write_out(out, result)  # type: ignore[no-any-return]
+    return result if out is None else write_out(out, result)
 
 
 def concat(tensors: Any, dim: Any = 0, *, out: Tensor | None = None, axis: Any = None) -> Tensor:
@@ -140,7 +140,7 @@ def stack(tensors: Any, dim: Any = 0, *, out: Tensor | None = None) -> Tensor:
         if x._value.shape != first:
             raise RuntimeError(f"stack expects each tensor to be equal size, but got {text(first)} at entry 0 and {text(x._value.shape)} at entry {k}")
     result: Tensor = stack_op(*given, dim=dim)
-    return result if out is None else write_out(out, result)  # type: ignore[no-any-return]
+    return result if out is None else write_out(out, result)
 
 
 def _raised(function: str, tensors: Any, ndim: int) -> tuple[Any, ...]:

@@ -96,7 +96,7 @@ def mse_loss(
         reduction = legacy(size_average, reduce)
     if weight is not None:
         x, y = alike(input, target, "mse_cpu")
-        return _weighted((x - y) ** 2, weight, reduction, x)  # type: ignore[operator]
+        return _weighted((x - y) ** 2, weight, reduction, x)
     checked(reduction)
     x, y = alike(input, target, "mse_cpu")
     return _mse_op(x, y, reduction=reduction, param=None)  # type: ignore[no-any-return]
@@ -107,7 +107,7 @@ def _weighted(losses: Any, weight: Tensor, reduction: str, input: Tensor) -> Ten
         raise ValueError("Weights and input must have the same size.")
     losses = losses * weight
     if checked(reduction) == "mean":
-        return losses.sum() / weight.sum()  # type: ignore[attr-defined, no-any-return]
+        return losses.sum() / weight.sum()  # type: ignore[no-any-return]
     return reduced(losses, reduction)  # type: ignore[no-any-return]
 
 
@@ -119,7 +119,7 @@ def l1_loss(
     size_warning(input, target)
     if size_average is not None or reduce is not None:
         reduction = legacy(size_average, reduce)
-    losses = (input - target).abs()  # type: ignore[operator]
+    losses = (input - target).abs()
     if weight is not None:
         return _weighted(losses, weight, reduction, input)
     checked(reduction)
@@ -157,7 +157,7 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
-        return reduced((input - target).abs(), reduction)  # type: ignore[operator, no-any-return]
+        return reduced((input - target).abs(), reduction)  # type: ignore[no-any-return]
     x, y = alike(input, target, "smooth_l1_cpu")
     return _smooth_l1_op(x, y, reduction=reduction, param=beta)  # type: ignore[no-any-return]
 
@@ -233,9 +233,9 @@ def kl_div(
         reduction = "sum"
     checked(reduction)
     if log_target:
-        losses = exp(target) * (target - input)  # type: ignore[operator]
+        losses = exp(target) * (target - input)
     else:
-        losses = target.xlogy(target) - target * input  # type: ignore[attr-defined, operator]
+        losses = target.xlogy(target) - target * input
     result = reduced(losses, reduction)
     if mean_of_batch and input.ndim:
         result = result / input.shape[0]
@@ -252,12 +252,12 @@ def poisson_nll_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not a valid value for reduction")
     if log_input:
-        losses = exp(input) - target * input  # type: ignore[operator]
+        losses = exp(input) - target * input
     else:
-        losses = input - target * (input + eps).log()  # type: ignore[operator]
+        losses = input - target * (input + eps).log()
     if full:
-        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()  # type: ignore[operator, attr-defined]
-        losses = losses + where(target <= 1, 0.0, stirling)  # type: ignore[operator]
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        losses = losses + where(target <= 1, 0.0, stirling)
     return reduced(losses, reduction)  # type: ignore[no-any-return]
 
 
@@ -271,7 +271,7 @@ def gaussian_nll_loss(
     if isinstance(var, float):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = input.new_full(tuple(input.shape), var)  # type: ignore[attr-defined]
+        var = input.new_full(tuple(input.shape), var)
     elif (var < 0).any():
         raise ValueError("var has negative entry/entries")
     if var.shape != input.shape:
@@ -282,7 +282,7 @@ def gaussian_nll_loss(
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
     bounded = var + (var.detach().clamp(min=eps) - var.detach())
-    losses = 0.5 * (bounded.log() + (input - target) ** 2 / bounded)  # type: ignore[operator]
+    losses = 0.5 * (bounded.log() + (input - target) ** 2 / bounded)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
     return reduced(losses, reduction)  # type: ignore[no-any-return]

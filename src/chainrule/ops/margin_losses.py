@@ -26,7 +26,7 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1; reduced."""
     reduction = checked(_reduction(size_average, reduce, reduction))
-    far: Any = where(target != 1, (margin - input).clamp_min(0), 0.0)  # type: ignore[operator]
+    far: Any = where(target != 1, (margin - input).clamp_min(0), 0.0)
     near: Any = where(target != -1, input, 0.0)
     return reduced(far + near, reduction)  # type: ignore[no-any-return]
 
@@ -50,9 +50,9 @@ def cosine_embedding_loss(
         )
     dim = target.ndim
     eps = 1e-12
-    products: Any = (input1 * input2).sum(dim)  # type: ignore[operator]
-    first: Any = (input1 * input1).sum(dim) + eps  # type: ignore[operator]
-    second: Any = (input2 * input2).sum(dim) + eps  # type: ignore[operator]
+    products: Any = (input1 * input2).sum(dim)
+    first: Any = (input1 * input1).sum(dim) + eps
+    second: Any = (input2 * input2).sum(dim) + eps
     cos = products / (first * second).sqrt()
     near: Any = where(target == 1, 1 - cos, 0.0)
     far: Any = where(target == -1, (cos - margin).clamp_min(0), 0.0)
@@ -70,7 +70,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)  # type: ignore[operator, no-any-return]
+    return reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)  # type: ignore[no-any-return]
 
 
 def multilabel_soft_margin_loss(
@@ -78,7 +78,7 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """The mean over classes of the binary cross entropy of logits (N, C) with targets 0 and 1; reduced over samples."""
     reduction = _reduction(size_average, reduce, reduction)
-    losses: Any = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))  # type: ignore[operator]
+    losses: Any = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         losses = losses * weight
     losses = losses.sum(-1) / input.shape[-1]
@@ -187,7 +187,7 @@ def _single(input: Tensor, target: Tensor, reduction: str, make: Callable[[Any, 
     """A loss of rows on one row without a batch dimension."""
     if input.ndim > 1:
         return make(input, target)
-    loss = make(input.reshape(1, -1), target.reshape((1,) if target.ndim == 0 else (1, -1)))  # type: ignore[attr-defined]
+    loss = make(input.reshape(1, -1), target.reshape((1,) if target.ndim == 0 else (1, -1)))
     return loss.reshape(()) if reduction == "none" else loss
 
 
@@ -213,7 +213,7 @@ def multi_margin_loss(
         mask = (t.unsqueeze(-1) == t.new_tensor(list(range(classes)))).to(x.dtype)
         return _multi_op(x, mask, weight, p=p, margin=margin, reduction=reduction)
 
-    flat = target.reshape(()) if input.ndim == 1 else target  # type: ignore[attr-defined]
+    flat = target.reshape(()) if input.ndim == 1 else target
     return _single(input, flat, reduction, loss)  # type: ignore[no-any-return]
 
 

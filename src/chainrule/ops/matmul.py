@@ -222,8 +222,8 @@ def _rmatmul_operator(self: Tensor, other: Any) -> Any:
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__matmul__ = _matmul_operator  # type: ignore[attr-defined]
-Tensor.__rmatmul__ = _rmatmul_operator  # type: ignore[attr-defined]
+Tensor.__matmul__ = _matmul_operator
+Tensor.__rmatmul__ = _rmatmul_operator
 
 
 @declare.method
@@ -258,7 +258,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     return done(dot_op(input, tensor), out)
 
 
-_vdot = Op(
+_vdot: Op = Op(
     "vdot", lambda x, y: dot_op.impl(conj(x), y), kind="general", args="x y",
     vjp=[lambda g, y: conj(g) * y, lambda g, x: g * x],
     jvp=lambda tangents, out, args, kw: _bilinear_jvp(_vdot, tangents, args),
@@ -308,7 +308,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     check_tensors("inner", ("input", "other"), (input, other))
     if input.ndim == 0 or other.ndim == 0:
-        return done(input * other, out)  # type: ignore[operator]
+        return done(input * other, out)
     xs, ys = tuple(input.shape), tuple(other.shape)
     if xs[-1] != ys[-1]:
         raise RuntimeError(f"inner() the last dimension must match on both input tensors but got shapes {text(xs)} and {text(ys)}")

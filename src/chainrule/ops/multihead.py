@@ -62,7 +62,7 @@ def _projected(
     if packed is None:
         return tuple([linear(x, w, b) for x, w, b in zip((q, k, v), separate, biases)])  # type: ignore[return-value]
     if q is k and k is v:
-        return linear(q, packed, bias).chunk(3, -1)  # type: ignore[attr-defined, no-any-return]
+        return linear(q, packed, bias).chunk(3, -1)
     return tuple([linear(x, w, b) for x, w, b in zip((q, k, v), packed.chunk(3), biases)])  # type: ignore[return-value]
 
 
@@ -115,7 +115,7 @@ def multi_head_attention_forward(
         raise RuntimeError(f"The shape of the 3D attn_mask is {mask.shape}, but should be {(n * num_heads, length, k.shape[0])}.")
     extra = 0
     if bias_k is not None and bias_v is not None:
-        k, v = cat([k, bias_k.repeat(1, n, 1)]), cat([v, bias_v.repeat(1, n, 1)])  # type: ignore[attr-defined]
+        k, v = cat([k, bias_k.repeat(1, n, 1)]), cat([v, bias_v.repeat(1, n, 1)])
         extra += 1
     q = _heads(q, n, num_heads)
     k = _heads(k, n, num_heads) if static_k is None else static_k
@@ -139,7 +139,7 @@ def multi_head_attention_forward(
         if p > 0.0:
             weights = dropout(weights, p)
         r = (weights @ v).transpose(0, 1).reshape(length * n, width)
-        r = linear(r, out_proj_weight, out_proj_bias).reshape(length, n, width)  # type: ignore[attr-defined]
+        r = linear(r, out_proj_weight, out_proj_bias).reshape(length, n, width)
         weights = weights.reshape(n, num_heads, length, source)
         if average_attn_weights:
             weights = weights.mean(dim=1)
@@ -147,8 +147,8 @@ def multi_head_attention_forward(
     if mask is not None:
         mask = mask.unsqueeze(0) if mask.shape[0] == 1 and mask.ndim == 3 else mask.reshape(n, num_heads, -1, source)
     q, k, v = (x.reshape(n, num_heads, -1, head) for x in (q, k, v))
-    r = scaled_dot_product_attention(q, k, v, mask, p).permute(2, 0, 1, 3).reshape(n * length, width)  # type: ignore[attr-defined]
-    r = linear(r, out_proj_weight, out_proj_bias).reshape(length, n, width)  # type: ignore[attr-defined]
+    r = scaled_dot_product_attention(q, k, v, mask, p).permute(2, 0, 1, 3).reshape(n * length, width)
+    r = linear(r, out_proj_weight, out_proj_bias).reshape(length, n, width)
     return (r if batched else r.squeeze(1)), None
 
 

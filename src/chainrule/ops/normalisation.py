@@ -170,7 +170,7 @@ def _batch_norm(
         return _applied(batch_norm_op, _record_batch, (x, weight, bias), kw)
     if isinstance(x._value, Value) or isinstance(running_mean._value, Value):
         result = batch_norm_op(x, weight, bias, **kw)
-        _update_tensors(x.detach(), running_mean, running_var, dims, momentum)  # type: ignore[attr-defined]
+        _update_tensors(x.detach(), running_mean, running_var, dims, momentum)
         return result  # type: ignore[no-any-return]
     return _training(x, running_mean, running_var, weight, bias, momentum, kw)
 
@@ -217,13 +217,13 @@ def instance_norm(
     if not use_input_stats and (running_mean is None or running_var is None):
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
     n, channels = shape[:2]
-    many = [None if p is None else p.repeat(n) for p in (running_mean, running_var, weight, bias)]  # type: ignore[attr-defined]
+    many = [None if p is None else p.repeat(n) for p in (running_mean, running_var, weight, bias)]
     x = view(input, shape=(1, n * channels, *shape[2:]))
     r = _batch_norm(x, many[0], many[1], many[2], many[3], use_input_stats, momentum, eps)
     if use_input_stats:
         for p, m in ((running_mean, many[0]), (running_var, many[1])):
             if p is not None:
-                p.copy_(m.view(n, channels).mean(0))  # type: ignore[attr-defined, union-attr]
+                p.copy_(m.view(n, channels).mean(0))  # type: ignore[union-attr]
     return view(r, shape=shape)  # type: ignore[no-any-return]
 
 
@@ -268,7 +268,7 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     _floating(input, "rms_norm")
     if eps is None:
         eps = float(np.finfo(wide(np.zeros(1, input.dtype.np)).dtype).eps)
-    x: Any = input.float() if input.dtype.itemsize < 4 else input  # type: ignore[attr-defined]
+    x: Any = input.float() if input.dtype.itemsize < 4 else input
     r = x * (x.pow(2).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps).rsqrt()
     if weight is not None:
         r = r * weight
@@ -285,13 +285,13 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if not prod(input.shape):
         return input
     shape = tuple(input.shape)
-    squares: Any = input * input  # type: ignore[operator]
+    squares: Any = input * input
     if input.ndim == 3:
         means: Any = avg_pool2d(pad(squares.unsqueeze(1), (0, 0, size // 2, (size - 1) // 2)), (size, 1), stride=1).squeeze(1)
     else:
         squares = squares.view(shape[0], 1, shape[1], shape[2], -1)
         means = avg_pool3d(pad(squares, (0, 0, 0, 0, size // 2, (size - 1) // 2)), (size, 1, 1), stride=1).squeeze(1).view(shape)
-    return input / (means * alpha + k).pow(beta)  # type: ignore[operator, no-any-return]
+    return input / (means * alpha + k).pow(beta)  # type: ignore[no-any-return]
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
@@ -301,12 +301,12 @@ def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, o
     >>> torch.nn.functional.normalize(torch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    norm = input.norm(p, dim, keepdim=True).clamp_min(eps)  # type: ignore[attr-defined]
+    norm = input.norm(p, dim, keepdim=True).clamp_min(eps)
     if out is not None:
         from .arithmetic import div
 
         return div(input, norm, out=out)
-    return input / norm.expand_as(input)  # type: ignore[operator, no-any-return]
+    return input / norm.expand_as(input)  # type: ignore[no-any-return]
 
 
 __all__ = [

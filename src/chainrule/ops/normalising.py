@@ -98,7 +98,7 @@ def _project_x(g: Any, t: Any, x: Any, dims: Ints, eps: float) -> Any:
     return project(-inverse * (ty * g + gy * t), x, dims=dims, eps=eps) - inverse * inverse * normal * spread
 
 
-project = Op(
+project: Op = Op(
     "normalise_tangent", _project_impl, kind="general", args="t x",
     vjp=[lambda g, x, dims, eps: project(g, x, dims=dims, eps=eps), _project_x],
     batch=lambda op, args, mask, kw: op(

@@ -37,7 +37,7 @@ def _batch_pairs(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str
     return op(args[0], **{**kw, "pads": ((0, 0), *kw["pads"])})
 
 
-constant_pad_op = Op(
+constant_pad_op: Op = Op(
     "constant_pad_nd", _constant, kind="general",
     vjp=[lambda g, pads: constant_pad_op(g, pads=tuple([(-a, -b) for a, b in pads]), value=0)],
     jvp=lambda tangents, out, args, kw: constant_pad_op(tangents[0], pads=kw["pads"], value=0), batch=_batch_pairs,
@@ -150,7 +150,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     pairs = [(amounts[k], amounts[k + 1]) for k in range(0, len(amounts), 2)]
     if mode == "constant":
         if isinstance(value, Tensor):
-            value = value.item()  # type: ignore[attr-defined]
+            value = value.item()
         for n, (a, b) in zip(reversed(v.shape), pairs, strict=False):
             if n + a + b < 0 or n + min(a, 0) + min(b, 0) < 0:
                 raise RuntimeError("narrow(): length must be non-negative.")

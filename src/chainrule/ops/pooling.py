@@ -219,7 +219,7 @@ def avg_pool3d(
 
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: int, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """The ``norm_type``-norms over windows of (N, C, L) or (C, L)."""
-    return _norm_of(avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, kernel_size)  # type: ignore[attr-defined]
+    return _norm_of(avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, kernel_size)
 
 
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
@@ -227,7 +227,7 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     count = 1
     for k in _numbers("lp_pool2d", "kernel_size", kernel_size, 2):
         count *= k
-    return _norm_of(avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, count)  # type: ignore[attr-defined]
+    return _norm_of(avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, count)
 
 
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
@@ -235,7 +235,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     count = 1
     for k in _numbers("lp_pool3d", "kernel_size", kernel_size, 3):
         count *= k
-    return _norm_of(avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, count)  # type: ignore[attr-defined]
+    return _norm_of(avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, count)
 
 
 def _norm_of(mean: Any, p: float, count: int) -> Any:

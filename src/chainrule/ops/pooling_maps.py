@@ -141,7 +141,7 @@ scatter_places_3d = Op(
     "scatter_places_3d", _scatter, kind="multilinear", args="g index", batch=_both_batched, node="MaxUnpool3DBackward0",
     vjp=[lambda g, index, size, add: pick_places(g, index, size=size, add=add), None],
 )  # fmt: skip
-pick_places = Op(
+pick_places: Op = Op(
     "pick_places", _pick, kind="multilinear", args="x index", batch=_both_batched,
     vjp=[lambda g, index, size, add: scatter_places(g, index, size=size, add=add), None],
 )  # fmt: skip
@@ -308,7 +308,7 @@ adaptive_avg = {
     )
     for n in (2, 3)
 }  # fmt: skip
-adaptive_avg_back = Op(
+adaptive_avg_back: Op = Op(
     "adaptive_avg_pool_backward", _adaptive_back, kind="linear", batch=_same_batch,
     vjp=[lambda g, size, cells: adaptive_avg[2](g, size=size, cells=cells)],
 )  # fmt: skip

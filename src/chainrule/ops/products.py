@@ -23,7 +23,7 @@ _ndarray = np.ndarray
 def conj(x: Any) -> Any:
     """The complex conjugate; ``x`` itself where it is real."""
     if isinstance(x, Tensor):
-        return x.conj() if x.dtype.is_complex else x  # type: ignore[attr-defined]
+        return x.conj() if x.dtype.is_complex else x
     return x.conj() if x.dtype.kind == "c" else x
 
 
@@ -121,7 +121,7 @@ def column_times_row(x: Any, y: Any) -> Any:
 
 
 matmul_op = Op("matmul", _matmul, kind="multilinear", args="x y", node="UnsafeViewBackward0", vjp=[_left, _right], batch=_lifted)
-mm = Op(
+mm: Op = Op(
     "mm", _dot, kind="multilinear", args="x y", batch=_lifted,
     vjp=[lambda g, y: mm(g, mH(y)), lambda g, x: mm(mH(x), g)],
 )  # fmt: skip
@@ -130,11 +130,11 @@ row_mm = Op(
     vjp=[lambda g, y: mv(conj(y), g), lambda g, x: column_times_row(conj(x), g)],
     batch=lambda op, args, mask, kw: _mv_batch(op, (mT(args[1]), args[0]), mask[::-1], kw),
 )  # fmt: skip
-bmm = Op(
+bmm: Op = Op(
     "bmm", _matmul, kind="multilinear", args="x y", batch=_lifted,
     vjp=[lambda g, y: bmm(g, mH(y)), lambda g, x: bmm(mH(x), g)],
 )  # fmt: skip
-mv = Op(
+mv: Op = Op(
     "mv", _dot, kind="multilinear", args="x y", batch=_mv_batch,
     vjp=[lambda g, y: column_times_row(g, conj(y)), lambda g, x: mv(mH(x), g)],
 )  # fmt: skip

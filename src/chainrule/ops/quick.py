@@ -29,7 +29,7 @@ def recorder(op: Op) -> Callable[..., Tensor]:
         out = new(Tensor)
         out._value = result
         if not MODES.grad:
-            return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
+            return mark(out) if ACTIVE.threads else out
         edges = []
         tracked = False
         for a in args:

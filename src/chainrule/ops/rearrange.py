@@ -64,7 +64,7 @@ def tile(input: Tensor, *dims: Any, **kw: Any) -> Tensor:
     """``input`` so many times along its last dimensions: ``repeat`` with leading ones filled in."""
     counts = sizes("tile", "dims", (kw.pop("dims"),) if kw else dims)
     ndim = value_of("tile", input).ndim
-    return _repeat_method(input, (1,) * (ndim - len(counts)) + counts)  # type: ignore[no-any-return]
+    return _repeat_method(input, (1,) * (ndim - len(counts)) + counts)
 
 
 declare.attach(tile, "tile")
@@ -138,7 +138,7 @@ def _batch_roll(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
     return view(op(view(x, shape=(x.shape[0], prod(x.shape[1:]))), shifts=(kw["shifts"],), dims=(1,)), shape=tuple(x.shape))
 
 
-roll_op = Op(
+roll_op: Op = Op(
     "roll", lambda x, *, shifts, dims: np.roll(x, shifts, dims), kind="linear",
     vjp=[
         lambda g, shifts, dims: roll_op(g, shifts=-shifts if dims is None else tuple([-s for s in shifts]), dims=dims)
@@ -163,7 +163,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 # flip and rot90
 
-flip_op = Op(
+flip_op: Op = Op(
     "flip", lambda x, *, dims: np.array(np.flip(x, dims), order="C"), kind="linear", vjp=[lambda g, dims: flip_op(g, dims=dims)],
     batch=_batch_shifted,
 )  # fmt: skip
@@ -178,7 +178,7 @@ def _rot90(x: Any, *, k: int, dims: Shape) -> Any:
     return np.array(np.flip(x, b if k == 1 else a), order="C").swapaxes(a, b)
 
 
-rot90_op = Op(
+rot90_op: Op = Op(
     "rot90", _rot90, kind="linear", vjp=[lambda g, k, dims: rot90_op(g, k=-k % 4, dims=dims)], batch=_batch_shifted,
 )  # fmt: skip
 

@@ -289,7 +289,7 @@ def _to_channels(x: Any, *, factor: int) -> Any:
 _shuffle_op = Op(
     "pixel_shuffle", _to_pixels, kind="linear", batch=_same_batch, vjp=[lambda g, factor: _unshuffle_op(g, factor=factor)]
 )
-_unshuffle_op = Op(
+_unshuffle_op: Op = Op(
     "pixel_unshuffle", _to_channels, kind="linear", batch=_same_batch, vjp=[lambda g, factor: _shuffle_op(g, factor=factor)]
 )
 
@@ -331,7 +331,7 @@ def _shuffled(x: Any, *, groups: int) -> Any:
     return x.reshape(n, groups, c // groups, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape)
 
 
-_channel_shuffle_op = Op(
+_channel_shuffle_op: Op = Op(
     "channel_shuffle", _shuffled, kind="linear",
     vjp=[lambda g, groups: _channel_shuffle_op(g, groups=g.shape[1] // groups)],
     batch=lambda op, args, mask, kw: op(args[0].flatten(0, 1), **kw).reshape(tuple(args[0].shape)),
@@ -388,8 +388,8 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
         axes.append(line if align_corners else line * (n - 1) / n)
     mesh = np.meshgrid(*axes, indexing="ij")[::-1]
     points = np.stack([*mesh, np.ones_like(mesh[0])], -1).reshape(-1, dims + 1)
-    base: Any = theta.new_tensor(points)  # type: ignore[attr-defined]
-    return (base @ theta.mT).reshape(size[0], *size[2:], dims)  # type: ignore[attr-defined, no-any-return]
+    base: Any = theta.new_tensor(points)
+    return (base @ theta.mT).reshape(size[0], *size[2:], dims)  # type: ignore[no-any-return]
 
 
 def _unnormalised(at: Any, n: int, align: bool) -> Any:
@@ -509,7 +509,7 @@ def grid_sample(
     _check_grid(input, grid, mode, padding_mode)
     align = bool(align_corners)
     sizes = tuple(input.shape[2:])
-    ats = [_unnormalised(grid[..., k], n, align) for k, n in zip(range(len(sizes) - 1, -1, -1), sizes)]  # type: ignore[index]
+    ats = [_unnormalised(grid[..., k], n, align) for k, n in zip(range(len(sizes) - 1, -1, -1), sizes)]
     if mode == "bicubic":
         return _blend_cubic(input, ats, sizes, padding_mode, align)  # type: ignore[no-any-return]
     ats = [_placed(at, n, padding_mode, align) for at, n in zip(ats, sizes)]

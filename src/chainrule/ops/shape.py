@@ -41,11 +41,11 @@ def _reshaped(name: str, node: str) -> Op:
 
 reshape_alias = _reshaped("reshape_alias", "ReshapeAliasBackward0")
 unsafe_view = _reshaped("unsafe_view", "UnsafeViewBackward0")
-transpose_op = Op(
+transpose_op: Op = Op(
     "transpose", lambda x, *, dim0, dim1: x.swapaxes(dim0, dim1) if x.ndim else x.view(), kind="view",
     vjp=[lambda g, dim0, dim1: transpose_op(g, dim0=dim0, dim1=dim1)], batch=along_dims("dim0", "dim1"),
 )  # fmt: skip
-t_op = Op(
+t_op: Op = Op(
     "t", lambda x: x.transpose(), kind="view", vjp=[lambda g: t_op(g)],
     batch=lambda op, args, mask, kw: transpose_op(args[0], dim0=1, dim1=2) if args[0].ndim == 3 else args[0], node="TBackward0",
 )  # fmt: skip
@@ -346,7 +346,7 @@ def _zero_d(name: str, instead: str) -> None:
 
 
 def _conj(input: Tensor) -> Tensor:
-    return input.conj() if input.dtype.is_complex else input  # type: ignore[attr-defined,no-any-return]
+    return input.conj() if input.dtype.is_complex else input
 
 
 def _mT(self: Tensor) -> Tensor:
@@ -389,10 +389,10 @@ def _adjoint(name: str, input: Tensor) -> Tensor:
     return _conj(swapped(input, ndim - 2, ndim - 1))
 
 
-Tensor.T = property(_T)  # type: ignore[attr-defined]
-Tensor.mT = property(_mT)  # type: ignore[attr-defined]
-Tensor.H = property(_H)  # type: ignore[attr-defined]
-Tensor.mH = property(_mH)  # type: ignore[attr-defined]
+Tensor.T = property(_T)
+Tensor.mT = property(_mT)
+Tensor.H = property(_H)
+Tensor.mH = property(_mH)
 
 
 @declare.method

@@ -81,7 +81,7 @@ def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: Any = None
 
 for _method in (squeeze_, unsqueeze_, transpose_, t_, as_strided_):
     setattr(Tensor, _method.__name__, _method)
-Tensor.swapaxes_ = transpose_  # type: ignore[attr-defined]
-Tensor.swapdims_ = transpose_  # type: ignore[attr-defined]
+Tensor.swapaxes_ = transpose_
+Tensor.swapdims_ = transpose_
 
 __all__: list[str] = []

@@ -83,7 +83,7 @@ def kept(shape: tuple[int, ...], dim: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([1 if i in dim else n for i, n in enumerate(shape)])
 
 
-view = Op(
+view: Op = Op(
     "view", lambda x, *, shape: np.reshape(x, shape), kind="view",
     vjp=[lambda g, x_shape: view(g, shape=tuple(x_shape))], batch=lead_reshape, node="ViewBackward0",
 )  # fmt: skip
@@ -96,7 +96,7 @@ sum_dims = Op(
     vjp=[lambda g, x_shape, dim, keepdim: expand_to(g if keepdim else view(g, shape=kept(x_shape, dim)), shape=tuple(x_shape))],
     batch=along_dims("dim"), node="SumBackward1",
 )  # fmt: skip
-permute = Op(
+permute: Op = Op(
     "permute", lambda x, *, dims: np.transpose(x, dims), kind="view",
     vjp=[lambda g, dims: permute(g, dims=tuple(int(i) for i in np.argsort(dims)))],
     batch=lambda op, args, mask, kw: op(args[0], dims=(0, *[d + 1 for d in kw["dims"]])),

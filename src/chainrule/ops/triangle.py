@@ -16,10 +16,10 @@ from .dims import index_of, one_dim, value_of
 from .shape import reshape
 from .slicing import diagonal_op
 
-tril_op = Op(
+tril_op: Op = Op(
     "tril", lambda x, *, diagonal: np.tril(x, diagonal), kind="linear", vjp=[lambda g, diagonal: tril_op(g, diagonal=diagonal)], batch=same
 )
-triu_op = Op(
+triu_op: Op = Op(
     "triu", lambda x, *, diagonal: np.triu(x, diagonal), kind="linear", vjp=[lambda g, diagonal: triu_op(g, diagonal=diagonal)], batch=same
 )
 
@@ -28,7 +28,7 @@ def _triangle(op: Op, input: Tensor, diagonal: Any, out: Tensor | None) -> Tenso
     if value_of(op.name, input).ndim < 2:
         raise RuntimeError(f"{op.name}: input tensor must have at least 2 dimensions")
     r: Tensor = op(input, diagonal=index_of(op.name, "diagonal", diagonal, 2))
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return r if out is None else write_out(out, r)
 
 
 @declare.method(inplace=True)
@@ -92,7 +92,7 @@ def diag(input: Tensor, diagonal: Any = 0, *, out: Tensor | None = None) -> Tens
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {ndim}D")
     op = diag_embed_op if ndim == 1 else diagonal_copy_op
     r: Tensor = op(input, offset=offset, dim1=0, dim2=1)
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return r if out is None else write_out(out, r)
 
 
 @declare.method
