@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import ops as _ops  # noqa: F401  (gives tensors their methods)
+from . import ops as _ops
 from ._quiet import (
     AcceleratorError,
     OutOfMemoryError,
@@ -28,14 +28,6 @@ from ._quiet import (
     use_deterministic_algorithms,
 )
 from .alias import as_torch, missing_name
-from .core.grad_mode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
 from .core.device import (
     channels_last,
     channels_last_3d,
@@ -88,12 +80,19 @@ from .core.dtype import (
     uint32,
     uint64,
 )
+from .core.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .core.info import finfo, iinfo
 from .core.printing import set_printoptions
 from .core.promotion import can_cast, promote_types
 from .core.size import Size, broadcast_shapes
 from .core.tensor import Tensor
-
 from .ops.activation import (
     celu,
     celu_,
@@ -484,6 +483,8 @@ from .ops.slicing import (
     tensor_split,
     unbind,
     unravel_index,
+    unsafe_chunk,
+    unsafe_split,
     vsplit,
 )
 from .ops.softmax import log_softmax, logsumexp, softmax
