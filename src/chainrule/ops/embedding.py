@@ -140,7 +140,7 @@ def embedding(
         padding = padding_idx + n if padding_idx < 0 else padding_idx
     if max_norm is not None:
         _shorten(weight, i, max_norm, norm_type)
-    kw = {"padding_idx": padding, "scale": scale_grad_by_freq}
+    kw: dict[str, Any] = {"padding_idx": padding, "scale": scale_grad_by_freq}
     if type(w) is ndarray and not isinstance(i, Value):
         i = np.asarray(i)
         return _finish(_lookup(w, i, **kw), (w, i), (weight, input), kw)

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.batching import batch_size, bring
 from ..core.naming import argument_error
 from ..core.op import Op
+from ..core.outputs import write_out
 from ..core.size import Shape, broadcast_pair, text
 from ..core.tensor import Tensor
 from ..core.value import Value
@@ -172,11 +173,11 @@ gather_op = Op(
     "gather", _gather, kind="multilinear", args="x index",
     vjp=[lambda g, index, x_shape, dim: gather_back(g, index, dim=dim, shape=tuple(x_shape)), None], batch=_batch,
 )  # fmt: skip
-gather_back = Op(
+gather_back: Op = Op(
     "gather_back", _gather_back, kind="multilinear", args="g index",
     vjp=[lambda t, index, dim: gather_op(t, index, dim=dim), None], batch=_batch, node="GatherBackwardBackward0",
 )  # fmt: skip
-scatter_value_op = Op(
+scatter_value_op: Op = Op(
     "scatter_value", _scatter_value, kind="general", args="x index",
     vjp=[lambda g, index, dim: scatter_value_op(g, index, dim=dim, value=0), None],
     jvp=lambda tangents, out, args, kw: scatter_value_op(tangents[0], args[1], dim=kw["dim"], value=0),
@@ -200,9 +201,9 @@ scatter_reduce_op = Op("scatter_reduce", _scatter_reduce, kind="general", args="
 
 
 def index_kind(function: str, index: Any, position: int = 3) -> Any:
-    """The value of an index tensor; RuntimeError unless it holds int32 or int64."""
+    """The value of an index tensor; RuntimeError unless it holds int32 or int64 (or nothing)."""
     v = value_of(function, index, "index", position)
-    if index.dtype.name not in ("int64", "int32"):
+    if index.dtype.name not in ("int64", "int32") and 0 not in v.shape:
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index")
     return v
 
@@ -219,7 +220,7 @@ def _apply(op: Op, input: Tensor, *rest: Tensor, **kw: Any) -> Tensor:
 
 
 @declare.method
-def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on: the values at ``index`` along ``dim``.
 
     ``index`` has the rank of ``input`` and the shape of the result. RuntimeError for an index out of range.
@@ -234,7 +235,7 @@ def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False)
     i = index_kind("gather", index)
     have, shape = tuple(i.shape), tuple(v.shape)
     if 0 in have and len(have) != len(shape):
-        return input.new_empty(have)  # type: ignore[attr-defined,no-any-return]
+        return into(out, reshape(sliced(reshape(input, -1), 0, 0, 0), have))
     if max(len(have), 1) != max(len(shape), 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for d, (a, b) in enumerate(zip(have, shape, strict=False)):
@@ -243,7 +244,16 @@ def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False)
                 f"Size does not match at dimension {d} expected index {text(have)} to be no larger than self {text(shape)} apart from"
                 f" dimension {dim}"
             )
-    return _apply(gather_op, input, index, dim=dim)
+    return into(out, _apply(gather_op, input, index, dim=dim))
+
+
+def into(out: Tensor | None, result: Tensor) -> Tensor:
+    """``result``, or ``out`` holding it; RuntimeError unless their dtypes are the same."""
+    if out is None:
+        return result
+    if out.dtype is not result.dtype:
+        raise RuntimeError(f"Expected out tensor to have dtype {result.dtype.cpp_name}, but got {out.dtype.cpp_name} instead")
+    return write_out(out, result)  # type: ignore[no-any-return]
 
 
 def _checked(name: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> tuple[int, Any]:
@@ -275,12 +285,16 @@ def _checked(name: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> tup
 
 
 @declare.method(inplace=True)
-def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Tensor | None = None
+) -> Tensor:
     """A copy of ``input`` with ``src`` (a tensor or a number) at ``index`` along ``dim``: the reverse of :func:`gather`.
 
     Where an index occurs twice, which value stays is not specified, and the gradient is right only if they are equal.
     ``reduce`` is ``'add'`` or ``'multiply'``: see :func:`scatter_reduce`.
     """
+    if out is not None:
+        return into(out, scatter(input, dim, index, src, value=value, reduce=reduce))
     src = value if src is None else src
     dim, src = _checked("scatter", input, dim, index, src)
     if reduce is not None:
@@ -294,10 +308,10 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
                 stacklevel=2,
             )
         else:
-            src = input.new_full(tuple(index._value.shape), src)  # type: ignore[attr-defined]
+            src = input.new_full(tuple(index._value.shape), src)
         return _apply(scatter_reduce_op, input, index, src, dim=dim, reduce="sum" if reduce == "add" else "prod", include_self=True)
     if 0 in index._value.shape:
-        return input.clone()  # type: ignore[attr-defined,no-any-return]
+        return input.clone()
     if isinstance(src, Tensor):
         return _apply(scatter_op, input, index, src, dim=dim)
     if not isinstance(src, (int, float, complex, np.number, np.bool_)):
@@ -308,16 +322,18 @@ def scatter(input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: A
 
 
 @declare.method(inplace=True)
-def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``src`` added at ``index`` along ``dim``; what meets at one place adds up."""
     dim, src = _checked("scatter_add", input, dim, index, src)
     if 0 in index._value.shape:
-        return input.clone()  # type: ignore[attr-defined,no-any-return]
-    return _apply(scatter_add_op, input, index, src, dim=dim)
+        return into(out, input.clone())
+    return into(out, _apply(scatter_add_op, input, index, src, dim=dim))
 
 
 @declare.method(inplace=True)
-def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
+) -> Tensor:
     """``src`` put at ``index`` along ``dim`` and reduced: ``'sum'``, ``'prod'``, ``'mean'``, ``'amax'`` or ``'amin'``.
 
     ``include_self``: what ``input`` holds there takes part. Ties of ``amax`` and ``amin`` share the gradient evenly, and
@@ -327,21 +343,19 @@ def scatter_reduce(input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: 
     if reduce not in _REDUCERS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if 0 in index._value.shape:
-        return input.clone()  # type: ignore[attr-defined,no-any-return]
-    return _apply(scatter_reduce_op, input, index, src, dim=dim, reduce=reduce, include_self=include_self)
+        return into(out, input.clone())
+    return into(out, _apply(scatter_reduce_op, input, index, src, dim=dim, reduce=reduce, include_self=include_self))
 
 
 @declare.method
 def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The values at ``indices`` along ``dim``, both broadcast against each other elsewhere; of the flat tensor without ``dim``."""
-    from ..core.outputs import write_out
-
     shape, have = tuple(value_of("take_along_dim", input).shape), tuple(value_of("take_along_dim", indices, "indices", 2).shape)
     if indices.dtype.name != "int64":
         raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {indices.dtype.scalar_name}")
     if dim is None:
         r = gather(reshape(input, -1), 0, reshape(indices, -1))
-        return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+        return r if out is None else write_out(out, r)
     if len(shape) != len(have):
         raise RuntimeError(
             f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got {len(shape)} dimensions"
@@ -351,7 +365,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Tens
     common = list(broadcast_pair((*shape[:dim], 1, *shape[dim + 1 :]), (*have[:dim], 1, *have[dim + 1 :])))
     wide = [tuple([s if d == dim else n for d, n in enumerate(common)]) for s in (shape[dim], have[dim])]
     r = gather(expand(input, wide[0]), dim, expand(indices, wide[1]) % shape[dim] if _negative(indices) else expand(indices, wide[1]))
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return r if out is None else write_out(out, r)
 
 
 def _negative(indices: Tensor) -> bool:

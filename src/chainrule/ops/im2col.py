@@ -68,7 +68,7 @@ im2col_op = Op(
         )
     ],
 )  # fmt: skip
-col2im_op = Op(
+col2im_op: Op = Op(
     "col2im", _col2im, kind="linear", node="Col2ImBackward0", batch=same,
     vjp=[
         lambda g, size, kernel, dilation, padding, stride: im2col_op(
@@ -93,8 +93,8 @@ def _geometry(function: str, kernel_size: Any, dilation: Any, padding: Any, stri
     return kw
 
 
-def _floating(name: str, input: Tensor) -> None:
-    if input.dtype.category < 2:
+def _no_integers(name: str, input: Tensor) -> None:
+    if input.dtype.category == 1:
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for '{input.dtype.scalar_name}'")
 
 
@@ -110,7 +110,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     """
     shape = tuple(value_of("unfold", input).shape)
     kw = _geometry("unfold", kernel_size, dilation, padding, stride)
-    _floating("im2col", input)
+    _no_integers("im2col", input)
     if len(shape) not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got:"
@@ -134,7 +134,7 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
     shape = tuple(value_of("fold", input).shape)
     kw = _geometry("fold", kernel_size, dilation, padding, stride)
     size = _pair("fold", "output_size", output_size)
-    _floating("col2im", input)
+    _no_integers("col2im", input)
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
             f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but got: {text(shape)}"

@@ -18,11 +18,12 @@ from ..core.modes import MODES
 from ..core.mutation import written
 from ..core.naming import type_name
 from ..core.size import expand_shape
-from ..core.tensor import Tensor, materialise, new, wrap
+from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap
 from ..core.value import Value
-from ..core.views import UNTRACKED, as_view, chain_view, link
+from ..core.views import as_view, chain_view, link
 from .data import checked_scalar
 from .data import value_of as data_value
+from .declare import attach
 from .index import index_op, result_shape
 from .shape import alias_op, unsqueeze_op
 from .slicing import select_op, slice_op
@@ -246,7 +247,8 @@ def lookups(shape: tuple[int, ...], advanced: dict[int, Any]) -> tuple[list[Tens
 def _nonzero(mask: Tensor) -> tuple[Tensor, ...]:
     from .masking import nonzero
 
-    return nonzero(mask, as_tuple=True)
+    found: tuple[Tensor, ...] = nonzero(mask, as_tuple=True)
+    return found
 
 
 # Reading
@@ -411,7 +413,7 @@ def _copy(target: Tensor, value: Any) -> None:
         (target.fill_ if target._value.ndim else target.copy_)(written)
 
 
-Tensor.__getitem__ = getitem
-Tensor.__setitem__ = setitem
+attach(getitem, "__getitem__")
+attach(setitem, "__setitem__")
 
 __all__: list[str] = []

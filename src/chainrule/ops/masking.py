@@ -64,7 +64,7 @@ def _masked_total(g: Any, mask: Any) -> Any:
     return sum_dims(kept, dim=tuple(range(kept.ndim)), keepdim=False)
 
 
-masked_fill_op = Op(
+masked_fill_op: Op = Op(
     "masked_fill", _fill, kind="general", args="x mask",
     vjp=[lambda g, mask, x_shape: sum_to(masked_fill_op(g, mask, value=0), shape=tuple(x_shape)), None],
     jvp=lambda tangents, out, args, kw: masked_fill_op(tangents[0], args[1], value=0), batch=_batch_fill,
@@ -97,6 +97,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
                 f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._value.ndim} dimension(s)."
             )
         broadcast_pair(tuple(m.shape), tuple(v.shape))
+        if value.dtype.is_complex and not input.dtype.is_complex:
+            return masked_fill(input, mask, value.item())  # type: ignore[attr-defined,no-any-return]
         return masked_fill_from(input, mask, cast_to(value, input.dtype))  # type: ignore[no-any-return]
     if not isinstance(value, _NUMBERS):
         raise argument_error("masked_fill", "value", "Number", value, 3)
@@ -130,7 +132,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
         v = v.concrete("nonzero")
     found = np.nonzero(np.atleast_1d(v))
     if as_tuple:
-        return tuple([wrap(f) for f in found])
+        return tuple([wrap(np.ascontiguousarray(f)) for f in found])
     rows = np.stack(found, 1) if v.ndim else np.zeros((len(found[0]), 0), np.int64)
     r = wrap(np.ascontiguousarray(rows, np.int64))
     return r if out is None else write_out(out, r)
@@ -161,7 +163,7 @@ def _select_back(g: Any, mask: Any) -> Any:
 masked_select_op = Op(
     "masked_select", _select, kind="multilinear", args="x mask", vjp=[lambda g, mask: masked_place(g, mask), None]
 )
-masked_place = Op(
+masked_place: Op = Op(
     "masked_place", _select_back, kind="multilinear", args="g mask", vjp=[lambda t, mask: masked_select_op(t, mask), None],
     node="MaskedSelectBackwardBackward0",
 )  # fmt: skip
@@ -178,7 +180,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     if not a._value.ndim:
         a, m = reshape(a, 1), reshape(m, 1)
     r: Tensor = masked_select_op(a, m)
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return r if out is None else write_out(out, r)
 
 
 # masked_scatter
@@ -298,6 +300,6 @@ def index_put_(self: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return put_at(self, tensors, dims, _matched(self, values), accumulate)
 
 
-Tensor.index_put_ = index_put_  # type: ignore[attr-defined]
+Tensor.index_put_ = index_put_
 
 __all__ = ["argwhere", "index_put", "masked_fill", "masked_scatter", "masked_select", "nonzero"]

@@ -10,20 +10,22 @@ import numpy as np
 
 from ..core.batching import batch_size, bring
 from ..core.op import Op
-from ..core.outputs import write_out
 from ..core.size import Shape, text
 from ..core.tensor import Tensor
 from ..core.value import Value
 from . import declare
 from .dims import one_dim, value_of
-from .gather import scatter_reduce_op
+from .compare import where
+from .gather import into, scatter_reduce_op
 from .index import add_at, index_op
 from .quick import recorder
 from .shape import expand, reshape
 from .slicing import at
 from .structure import cast_to, permute, sum_dims, view
+from .writes import full_like_op
 
 ndarray = np.ndarray
+_BOOL = np.dtype(bool)
 
 
 def _checked(index: Any, dim: int, n: int) -> Any:
@@ -59,7 +61,7 @@ def _add(x: Any, index: Any, src: Any, *, dim: int, alpha: Any) -> Any:
         raise RuntimeError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
     out = np.array(x)
     if out.dtype == bool:
-        out[at(dim, index)] |= src
+        out[at(dim, index)] |= src & bool(alpha)
     else:
         _add_into(out, index, src if alpha == 1 else (src * alpha).astype(out.dtype), dim)
     return out
@@ -133,7 +135,7 @@ index_select_op = Op(
     "index_select", _select, kind="multilinear", args="x index",
     vjp=[lambda g, index, x_shape, dim: index_select_back(g, index, dim=dim, shape=tuple(x_shape)), None], batch=_batch_select,
 )  # fmt: skip
-index_select_back = Op(
+index_select_back: Op = Op(
     "index_select_back", _select_back, kind="multilinear", args="g index",
     vjp=[lambda t, index, dim: index_select_op(t, index, dim=dim), None], batch=_batch_place, node="IndexSelectBackwardBackward0",
 )  # fmt: skip
@@ -146,7 +148,7 @@ index_copy_op = Op(
     vjp=[lambda g, index, dim: index_fill_op(g, index, dim=dim, value=0), None, lambda g, index, dim: index_select_op(g, index, dim=dim)],
     batch=_batch_place,
 )  # fmt: skip
-index_fill_op = Op(
+index_fill_op: Op = Op(
     "index_fill", _fill, kind="general", args="x index",
     vjp=[lambda g, index, dim: index_fill_op(g, index, dim=dim, value=0), None],
     jvp=lambda tangents, out, args, kw: index_fill_op(tangents[0], args[1], dim=kw["dim"], value=0), batch=_batch_place,
@@ -154,8 +156,8 @@ index_fill_op = Op(
 
 
 def _fill_total(g: Any, index: Any, dim: int) -> Any:
-    picked = index_op(g, index, dims=(dim,), unique=False)
-    return sum_dims(picked, dim=tuple(range(picked.ndim)), keepdim=False)
+    filled = index_fill_op(full_like_op(g, fill=False, dtype=_BOOL), index, dim=dim, value=True)
+    return sum_dims(where(filled, g, 0), dim=tuple(range(g.ndim)), keepdim=False)
 
 
 index_fill_from = Op(
@@ -199,7 +201,7 @@ def index_select(input: Tensor, dim: Any, index: Tensor, *, out: Tensor | None =
         r = _finish_select(_select(v, i, dim=dim), (v, i), (input, index), kw)
     else:
         r = index_select_op(input, index if i.ndim else reshape(index, 1), dim=dim)
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return into(out, r)
 
 
 def _vector(index: Tensor) -> Tensor:
@@ -236,7 +238,7 @@ def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: 
             f" self.shape = {text(v.shape)} source.shape = {text(s.shape)}"
         )
     r = _raised(index_add_op, input, index, source, dim=dim, alpha=alpha)
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return into(out, r)
 
 
 def _without(shape: Shape, dim: int) -> Shape:
@@ -272,11 +274,11 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, out: T
     if s.ndim and count != have:
         raise IndexError(f"index_copy_(): Number of indices ({count}) should be equal to source.size(dim) ({have})")
     r = _raised(index_copy_op, input, index, source, dim=dim)
-    return r if out is None else write_out(out, r)  # type: ignore[no-any-return]
+    return into(out, r)
 
 
 @declare.method(inplace=True)
-def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
+def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``value``, a number or a 0-d tensor, in the slices at ``index`` along ``dim``."""
     v, i = value_of("index_fill", input), value_of("index_fill", index, "index", 3)
     dim = one_dim("index_fill", dim, v.ndim)
@@ -289,14 +291,16 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any) -> Tensor:
             raise RuntimeError(
                 f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._value.ndim} dimension(s)."
             )
-        return _raised(index_fill_from, input, index, cast_to(value, input.dtype), dim=dim)
+        return into(out, _raised(index_fill_from, input, index, cast_to(value, input.dtype), dim=dim))
     from .data import checked_scalar
 
-    return _raised(index_fill_op, input, index, dim=dim, value=checked_scalar(value, input.dtype))
+    return into(out, _raised(index_fill_op, input, index, dim=dim, value=checked_scalar(value, input.dtype)))
 
 
 @declare.method(inplace=True)
-def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def index_reduce(
+    input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
+) -> Tensor:
     """``source`` reduced into the slices at ``index`` along ``dim`` by ``'prod'``, ``'mean'``, ``'amax'`` or ``'amin'``."""
     v, i = value_of("index_reduce", input), value_of("index_reduce", index, "index", 3)
     if reduce not in ("prod", "mean", "amax", "amin"):
@@ -307,7 +311,7 @@ def index_reduce(input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce:
     shape = tuple(source._value.shape)
     wide = expand(reshape(index, (1,) * dim + (prod(i.shape),) + (1,) * (len(shape) - dim - 1)), shape)
     r: Tensor = scatter_reduce_op(input, wide, source, dim=dim, reduce=reduce, include_self=include_self)
-    return r if v.ndim else reshape(r, ())
+    return into(out, r if v.ndim else reshape(r, ()))
 
 
 # Flat indices
@@ -352,7 +356,7 @@ take_op = Op(
     "take", _take, kind="multilinear", args="x index",
     vjp=[lambda g, index, x_shape: take_back(g, index, shape=tuple(x_shape)), None], batch=_batch_take,
 )  # fmt: skip
-take_back = Op(
+take_back: Op = Op(
     "take_back", _take_back, kind="multilinear", args="g index", vjp=[lambda t, index: take_op(t, index), None],
     node="TakeBackwardBackward0",
 )  # fmt: skip
@@ -363,7 +367,7 @@ put_op = Op(
         lambda g, index, src_shape: view(take_op(g, index), shape=tuple(src_shape)),
     ],
 )  # fmt: skip
-put_clear = Op("put_clear", _clear, kind="multilinear", args="x index", vjp=[lambda g, index: put_clear(g, index), None])
+put_clear: Op = Op("put_clear", _clear, kind="multilinear", args="x index", vjp=[lambda g, index: put_clear(g, index), None])
 
 
 def _flat_index(function: str, input: Tensor, index: Tensor) -> None:
@@ -381,10 +385,10 @@ def _flat_index(function: str, input: Tensor, index: Tensor) -> None:
 
 
 @declare.method
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements at ``index`` of ``input`` seen as one row, in the shape of ``index``."""
     _flat_index("take", input, index)
-    return take_op(input, index)  # type: ignore[no-any-return]
+    return into(out, take_op(input, index))
 
 
 @declare.method(inplace=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.batching import along_dims, batch_size, bring
 from ..core.op import OPS, Op
+from ..core.outputs import write_out
 from ..core.size import Shape, contiguous_strides, normalize_dim, text
 from ..core.tensor import Tensor, materialise, wrap
 from ..core.views import as_view, as_views
@@ -58,7 +59,7 @@ select_op = Op(
     "select", lambda x, *, dim, index: x[at(dim, index)], kind="view",
     vjp=[lambda g, x_shape, dim, index: select_back(g, shape=tuple(x_shape), dim=dim, index=index)], batch=along_dims("dim"),
 )  # fmt: skip
-select_back = Op(
+select_back: Op = Op(
     "select_back", _select_back, kind="linear",
     vjp=[lambda g, dim, index: select_op(g, dim=dim, index=index)], batch=_shifted("dim"), node="SelectBackwardBackward0",
 )  # fmt: skip
@@ -68,7 +69,7 @@ slice_op = Op(
         lambda g, x_shape, dim, start, end, step: slice_back(g, shape=tuple(x_shape), dim=dim, start=start, end=end, step=step)
     ], batch=along_dims("dim"),
 )  # fmt: skip
-slice_back = Op(
+slice_back: Op = Op(
     "slice_back", _slice_back, kind="linear",
     vjp=[lambda g, dim, start, end, step: slice_op(g, dim=dim, start=start, end=end, step=step)],
     batch=_shifted("dim"), node="SliceBackwardBackward0",
@@ -117,6 +118,8 @@ def narrow(input: Tensor, dim: Any, start: Any, length: Any) -> Tensor:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     dim = one_dim("narrow", dim, len(shape))
+    if isinstance(start, Tensor) and (start._value.ndim or start.dtype.category != 1):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     start = index_of("narrow", "start", start, 3)
     n = shape[dim]
     if not -n <= start <= n:
@@ -129,9 +132,10 @@ def narrow(input: Tensor, dim: Any, start: Any, length: Any) -> Tensor:
 
 
 @declare.method
-def narrow_copy(input: Tensor, dim: Any, start: Any, length: Any) -> Tensor:
+def narrow_copy(input: Tensor, dim: Any, start: Any, length: Any, *, out: Tensor | None = None) -> Tensor:
     """:func:`narrow` as a copy."""
-    return narrow(input, dim, start, length).clone()  # type: ignore[attr-defined,no-any-return]
+    r: Tensor = narrow(input, dim, start, length).clone()
+    return r if out is None else write_out(out, r)
 
 
 # Several views at once
@@ -188,6 +192,9 @@ def _splits(name: str, node: str) -> Op:
 
 
 split_op, split_with_sizes_op = _splits("split", "SplitBackward0"), _splits("split_with_sizes", "SplitWithSizesBackward0")
+unsafe_split_op = Op(
+    "unsafe_split", _split, kind="linear", outputs=-1, vjp=split_op.rules, batch=along_dims("dim"), node="UnsafeSplitBackward0"
+)
 unbind_op = Op("unbind", _unbind, kind="view", outputs=-1, vjp=[lambda g, dim: stack_op(*g, dim=dim)], batch=along_dims("dim"))
 
 
@@ -262,6 +269,28 @@ def chunk(input: Tensor, chunks: Any, dim: Any = 0) -> tuple[Tensor, ...]:
 
 
 @declare.method
+def unsafe_split(tensor: Tensor, split_size: Any, dim: Any = 0) -> tuple[Tensor, ...]:
+    """:func:`split` whose outputs the tape takes for new tensors: they may be written in place, if ``tensor`` is not read again."""
+    shape = value_of("unsafe_split", tensor, "tensor").shape
+    dim = one_dim("unsafe_split", dim, len(shape), position=3)
+    size, n = index_of("unsafe_split", "split_size", split_size, 2), shape[dim]
+    if size <= 0 and n:
+        raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+    return unsafe_split_op(tensor, dim=dim, bounds=(*range(0, n, size), n) if n else (0, 0))  # type: ignore[no-any-return]
+
+
+@declare.method
+def unsafe_chunk(input: Tensor, chunks: Any, dim: Any = 0) -> tuple[Tensor, ...]:
+    """:func:`chunk` whose outputs the tape takes for new tensors: they may be written in place, if ``input`` is not read again."""
+    shape = value_of("unsafe_chunk", input).shape
+    dim = one_dim("unsafe_chunk", dim, len(shape), position=3)
+    chunks = index_of("unsafe_chunk", "chunks", chunks, 2)
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    return unsafe_split(input, max(1, -(-shape[dim] // chunks)), dim)
+
+
+@declare.method
 def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
     """The slices along ``dim``, without it, as views."""
     v = value_of("unbind", input)
@@ -279,7 +308,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any = None, dim: Any = 0, *
     dim = one_dim("tensor_split", dim, len(shape), position=3)
     n = shape[dim]
     if isinstance(given, Tensor):
-        given = given.tolist()  # type: ignore[attr-defined]
+        given = given.tolist()
     if isinstance(given, (tuple, list)):
         return tuple([_clipped(input, dim, a, b) for a, b in zip((0, *given), (*given, n), strict=True)])
     parts = index_of("tensor_split", "sections", given, 2)
@@ -355,7 +384,7 @@ diagonal_op = Op(
     vjp=[lambda g, x_shape, offset, dim1, dim2: diagonal_back(g, shape=tuple(x_shape), offset=offset, dim1=dim1, dim2=dim2)],
     batch=along_dims("dim1", "dim2"),
 )  # fmt: skip
-diagonal_back = Op(
+diagonal_back: Op = Op(
     "diagonal_back", _diagonal_back, kind="linear",
     vjp=[lambda g, offset, dim1, dim2: diagonal_op(g, offset=offset, dim1=dim1, dim2=dim2)],
     batch=_shifted("dim1", "dim2"), node="DiagonalBackwardBackward0",
@@ -401,7 +430,7 @@ unfold_op = Op(
     vjp=[lambda g, x_shape, dim, size, step: unfold_back(g, shape=tuple(x_shape), dim=dim, size=size, step=step)],
     batch=lambda op, args, mask, kw: along_dims("dim")(op, args, mask, kw) if args[0].ndim > 1 else view_op(args[0], shape=(*args[0].shape, 1)),
 )  # fmt: skip
-unfold_back = Op(
+unfold_back: Op = Op(
     "unfold_back", _windows_back, kind="linear",
     vjp=[lambda g, dim, size, step: unfold_op(g, dim=dim, size=size, step=step)],
     batch=lambda op, args, mask, kw: _shifted("dim")(op, args, mask, kw) if kw["shape"] else view_op(args[0], shape=args[0].shape[:1]),
@@ -424,7 +453,7 @@ def unfold(input: Tensor, dimension: Any, size: Any, step: Any) -> Tensor:
     return unfold_op(input, dim=dim, size=size, step=step)  # type: ignore[no-any-return]
 
 
-Tensor.unfold = unfold  # type: ignore[attr-defined]
+Tensor.unfold = unfold
 
 
 # as_strided
@@ -468,12 +497,12 @@ as_strided_op = Op(
     "as_strided", _strided, kind="view",
     vjp=[lambda g, size, stride, start, geometry: as_strided_back(g, size=size, stride=stride, start=start, geometry=geometry)],
 )  # fmt: skip
-as_strided_back = Op(
+as_strided_back: Op = Op(
     "as_strided_back", _strided_back, kind="linear",
     vjp=[lambda g, size, stride, start, geometry: strided_gather(g, size=size, stride=stride, start=start, geometry=geometry)],
     node="AsStridedBackwardBackward0",
 )  # fmt: skip
-strided_gather = Op("strided_gather", _gather_strided, kind="linear", vjp=as_strided_op.rules, node="AsStridedBackward0")
+strided_gather: Op = Op("strided_gather", _gather_strided, kind="linear", vjp=as_strided_op.rules, node="AsStridedBackward0")
 
 
 @declare.method
@@ -521,7 +550,7 @@ def _batch_put(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, 
     return op(*bring(args, mask, batch_size(args, mask)), at=at, part=kw["part"])
 
 
-clear = Op("clear", _clear, kind="linear", vjp=[lambda g, at, part: clear(g, at=at, part=part)], batch=_batch_put)
+clear: Op = Op("clear", _clear, kind="linear", vjp=[lambda g, at, part: clear(g, at=at, part=part)], batch=_batch_put)
 
 
 def _putting(name: str, node: str) -> Op:
@@ -577,9 +606,9 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: Any = 0, dim1: Any = 0,
 @declare.method
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Tensor:
     """A copy of ``input`` whose elements at ``as_strided(size, stride, storage_offset)`` hold ``src``."""
-    out = input.clone()  # type: ignore[attr-defined]
-    as_strided(out, size, stride, storage_offset).copy_(src)  # type: ignore[attr-defined]
-    return out  # type: ignore[no-any-return]
+    out = input.clone()
+    as_strided(out, size, stride, storage_offset).copy_(src)
+    return out
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
@@ -602,5 +631,5 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 __all__ = [
     "as_strided", "as_strided_scatter", "chunk", "diagonal", "diagonal_scatter", "dsplit", "hsplit", "narrow", "narrow_copy", "select",
-    "select_scatter", "slice_scatter", "split", "split_with_sizes", "tensor_split", "unbind", "unravel_index", "vsplit",
+    "select_scatter", "slice_scatter", "split", "split_with_sizes", "tensor_split", "unbind", "unravel_index", "unsafe_chunk", "unsafe_split", "vsplit",
 ]  # fmt: skip
