@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from copy import deepcopy
+from functools import wraps
 from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..core.floating_flags import IGNORE, enter, leave
 from ..core.modes import MODES
 from ..core.mutation import written_by_step
 from ..core.tensor import Tensor, wrap
@@ -59,14 +61,19 @@ class Optimizer:
     of their own.  A subclass gives :meth:`update`, and calls this constructor with the defaults of its options.
     """
 
-    _per_parameter_state: ClassVar[bool] = True
+    stateful: ClassVar[bool] = True  # False: the rule keeps nothing, unless the group has momentum
+    complex_as_real: ClassVar[bool] = True  # the rule sees a complex parameter as pairs of real numbers
+    _in_step = False
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self._hooks: dict[str, OrderedDict[int, Callable[..., Any]]] = {}
+        kind = type(self)
+        if kind.step is not Optimizer.step and not hasattr(kind.step, "hooked"):
+            kind.step = _hooked(kind.step)  # type: ignore[method-assign]
         if isinstance(params, Tensor):
             raise TypeError(
-                f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {params.type()}"  # type: ignore[attr-defined]
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got " + _type_name(params)
             )
         self.state: Any = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -82,38 +89,38 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient; gives the loss that ``closure`` computes, if there is one."""
-        if self._hooks or _global_pre or _global_post:
-            return self._step_with_hooks(closure)
+        if (self._hooks or _global_pre or _global_post) and not self._in_step:
+            return self._step_with_hooks(Optimizer._step, *(() if closure is None else (closure,)))
         return self._step(closure)
 
-    def _step(self, closure: Callable[[], Any] | None) -> Any:
-        loss = None
-        if closure is not None:
-            before, MODES.grad = MODES.grad, True
-            try:
-                loss = closure()
-            finally:
-                MODES.grad = before
+    def _step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None if closure is None else evaluate(closure)
         changed: list[Any] = []
         before = MODES.grad
+        flags = enter(IGNORE)
         try:
             for group in self.param_groups:
                 MODES.grad = before and bool(group.get("differentiable"))
                 self.update_group(group, changed)
         finally:
             MODES.grad = before
+            leave(flags)
         written_by_step(changed, f"{type(self).__name__}.step")
         return loss
 
-    def _step_with_hooks(self, closure: Callable[[], Any] | None) -> Any:
-        args, kwargs = (self,) if closure is None else (self, closure), {}  # type: ignore[var-annotated]
+    def _step_with_hooks(self, step: Callable[..., Any], *given: Any, **kwargs: Any) -> Any:
+        args: Any = (self, *given)
         for hook in chain(_global_pre.values(), self._hooks.get("step_pre", {}).values()):
             answer = hook(self, args, kwargs)
             if answer is not None:
                 if not (isinstance(answer, tuple) and len(answer) == 2):
-                    raise RuntimeError(f"{self.step} must return None or a tuple of (new_args, new_kwargs), but got {answer}.")
+                    raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {answer}.")
                 args, kwargs = answer
-        out = self._step(*args[1:], **kwargs)
+        self._in_step = True
+        try:
+            out = step(*args, **kwargs)
+        finally:
+            del self._in_step
         for hook in chain(self._hooks.get("step_post", {}).values(), _global_post.values()):
             hook(self, args, kwargs)
         return out
@@ -121,6 +128,7 @@ class Optimizer:
     def update_group(self, group: dict[str, Any], changed: list[Any]) -> None:
         """Update every parameter of one group by :meth:`update`; the values that were written go to ``changed``."""
         maximize = group.get("maximize", False)
+        stateful = self.stateful or bool(group["momentum"])
         for p in group["params"]:
             g = p._grad
             if g is None:
@@ -128,9 +136,14 @@ class Optimizer:
             pv, gv = p._value, g._value
             recorded = isinstance(pv, Value) or isinstance(gv, Value) or (MODES.grad and (g._gn is not None or p._gn is not None))
             if recorded:
-                self.update(p, p, -g if maximize else g, group, self.state[p])
+                self.update(p, p, -g if maximize else g, group, self.state[p] if stateful else {})
                 continue
-            new = self.update(p, pv, -gv if maximize else gv, group, self.state[p])
+            if pv.dtype.kind == "c" and self.complex_as_real:
+                p._value = pv = np.asarray(pv)
+                self.update(p, real_view(pv), -real_view(gv) if maximize else real_view(gv), group, self.state[p] if stateful else {})
+                changed.append(pv)
+                continue
+            new = self.update(p, pv, -gv if maximize else gv, group, self.state[p] if stateful else {})
             if new is not pv:
                 p._value = new if new.dtype == pv.dtype else new.astype(pv.dtype)
                 changed.append(pv)
@@ -168,7 +181,10 @@ class Optimizer:
                 " runs. Please use a list instead."
             )
         params = list(params)
-        if params and isinstance(params[0], tuple):
+        named = [isinstance(p, tuple) for p in params]
+        if any(named):
+            if not all(named):
+                raise ValueError("all optimizer params should be with/without names. Some param names are missing")
             param_group["param_names"] = [name for name, _p in params]
             params = [p for _name, p in params]
         param_group["params"] = params
@@ -189,9 +205,15 @@ class Optimizer:
                 " github.com/pytorch/pytorch/issues/40967 for more information",
                 stacklevel=3,
             )
+        if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
+            how = "with" if "param_names" in param_group else "without"
+            raise ValueError(
+                f"all optimizer param groups should be with/without names. cannot add param group {how} names to the optimizer"
+            )
         known = {id(p) for group in self.param_groups for p in group["params"]}
         if any(id(p) in known for p in params):
             raise ValueError("some parameters appear in more than one parameter group")
+        check_kernels(param_group)
         self.param_groups.append(param_group)
 
     # -- state -------------------------------------------------------------------------------------------------------
@@ -288,14 +310,37 @@ class Optimizer:
         return self._add_hook("load_state_dict_post", hook, prepend)
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join(lines) + "\n)"
+            text += f"\nParameter Group {i}\n" + "".join(f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")
+        return text + ")"
+
+
+def _hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A subclass's own ``step``, with the hooks around it."""
+
+    @wraps(step)
+    def around(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if (self._hooks or _global_pre or _global_post) and not self._in_step:
+            return self._step_with_hooks(step, *args, **kwargs)
+        return step(self, *args, **kwargs)
+
+    around.hooked = True  # type: ignore[attr-defined]
+    return around
+
+
+def evaluate(closure: Callable[[], Any]) -> Any:
+    """The loss that ``closure`` computes, with recording on."""
+    before, MODES.grad = MODES.grad, True
+    try:
+        return closure()
+    finally:
+        MODES.grad = before
 
 
 def _type_name(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return value.type()  # type: ignore[attr-defined,no-any-return]
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
@@ -313,38 +358,108 @@ def _fitted(value: Any, param: Tensor, key: Hashable = None) -> Any:
     return value
 
 
+# -- what update rules are written with: arrays and recorded tensors alike ------------------------------------------------
+
+
+def real_view(a: Any) -> Any:
+    """A complex array as real pairs in the same memory."""
+    from ..ops.complex_parts import view_as_real
+
+    return view_as_real(wrap(np.asarray(a)))._value
+
+
 def number(x: Any) -> Any:
-    """An option that may be a tensor (a learning rate) as a number."""
-    return x.item() if isinstance(x, Tensor) else x
+    """An option that may be a tensor (a learning rate) as a number, unless its own gradient is wanted."""
+    if isinstance(x, Tensor) and not (x.requires_grad and MODES.grad):
+        return x.item()  # type: ignore[attr-defined]
+    return x
 
 
-def zeros_for(p: Any) -> Tensor:
-    """A state tensor of zeros for a parameter's value (array or tensor)."""
-    if isinstance(p, Tensor):
-        return p.detach().zeros_like()  # type: ignore[attr-defined,no-any-return]
-    return wrap(np.zeros(p.shape, p.dtype))
+def step_count(state: dict[str, Any]) -> float:
+    """Count this step in ``state["step"]``, a float32 tensor as in PyTorch; gives the new count."""
+    counter = state["step"]
+    counter._value = value = counter._value + 1
+    return float(value)
 
 
-def value_of(state: Tensor, like: Any) -> Any:
-    """The state tensor as ``like`` is: a tensor, or its array (0-d state is an array too, so that it is written in place)."""
+def counter_at_zero() -> Tensor:
+    """A step counter."""
+    return wrap(np.float32(0.0))
+
+
+def full_for(param: Tensor, fill: float = 0.0) -> Tensor:
+    """A state tensor like ``param``; for complex parameters both parts are ``fill``."""
+    value = param._value
+    if isinstance(value, Value):
+        return param.detach() * 0 + fill  # type: ignore[attr-defined,operator,no-any-return]
+    if fill == 0:
+        return wrap(np.zeros(value.shape, value.dtype))
+    return wrap(np.full(value.shape, complex(fill, fill) if value.dtype.kind == "c" else fill, value.dtype))
+
+
+def value_of(state: dict[str, Any], key: str, like: Any) -> Any:
+    """The state ``key`` to be written in place: its array, or where ``like`` is a tensor a copy that takes its place.
+
+    Recorded steps copy, because the graph of the step before holds on to what the state was.
+    """
+    kept = state[key]
     if isinstance(like, Tensor):
-        return state
-    if isinstance(state._value, np.generic):
-        state._value = np.array(state._value)
-    return state._value
+        kept = state[key] = kept.clone()
+        return kept
+    value = kept._value
+    if isinstance(value, np.generic):
+        kept._value = value = np.array(value)
+    return value if value.dtype.kind != "c" or like.dtype.kind == "c" else real_view(value)
 
 
-def sqrt(x: Any) -> Any:
-    """The square root of an array or a tensor."""
-    from ..ops.exponential import sqrt as root
-
-    return root(x)
-
-
-def check_options(**bounds: tuple[Any, bool]) -> None:
-    """Raise ``Invalid … value`` for the first option that is out of bounds: name=(value, in bounds)."""
-    for name, (value, good) in bounds.items():
-        if not good:
-            raise ValueError(f"Invalid {name.replace('_', ' ')} value: {value}")
+def keep(state: dict[str, Any], key: str, new: Any) -> Any:
+    """Let the state ``key`` be ``new``: written into its array, or where ``new`` is a tensor put in its place."""
+    if isinstance(new, Tensor):
+        state[key] = new
+        return new
+    value = state[key]._value
+    if value.dtype.kind == "c":
+        value = real_view(value)
+    value[...] = new
+    return value
 
 
+def check_rate(lr: Any) -> None:
+    """Refuse a learning rate that is negative or has several elements."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:  # type: ignore[attr-defined]
+        raise ValueError("Tensor lr must be 1-element")
+    if not 0.0 <= number(lr):
+        raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def check_kernels(group: dict[str, Any]) -> None:
+    """Refuse choices of PyTorch's kernels that exclude each other; beyond that, one text computes them all."""
+    if group.get("fused"):
+        if group.get("differentiable"):
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if group.get("foreach"):
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def check_option(name: str, value: Any, good: bool) -> None:
+    """Refuse an option that is out of bounds."""
+    if not good:
+        raise ValueError(f"Invalid {name} value: {value}")
+
+
+def check_betas(betas: Any) -> None:
+    """Refuse decay rates outside [0, 1)."""
+    for i in range(2):
+        if not 0.0 <= number(betas[i]) < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+
+
+def decayed(p: Any, g: Any, group: dict[str, Any], lr: Any) -> tuple[Any, Any]:
+    """``p`` and ``g`` after weight decay: added to the gradient, or taken off the parameter where it is decoupled."""
+    decay = group["weight_decay"]
+    if decay:
+        if group.get("decoupled_weight_decay"):
+            p *= 1 - lr * decay
+        else:
+            g = g + p * decay
+    return p, g
