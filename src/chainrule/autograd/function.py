@@ -23,11 +23,17 @@ Edges = Sequence[Any]
 class FunctionCtx:
     """What ``forward`` and ``backward`` share; the first argument of both."""
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)
+
+    to_save: tuple[Any, ...] | None
+    saved_for_forward: tuple[Any, ...]
+    dirty_tensors: tuple[Any, ...]
+    non_differentiable: tuple[Any, ...]
+    materialize_grads: bool
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep inputs, outputs or intermediate tensors (or None) for ``backward``, guarded against in-place writes."""
-        self.to_save = tensors  # type: ignore[attr-defined]
+        self.to_save = tensors
 
     def save_for_forward(self, *tensors: Any) -> None:
         """Keep tensors for ``jvp``."""
@@ -36,19 +42,19 @@ class FunctionCtx:
                 raise TypeError(
                     f"save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes on ctx. Got {type(t)}"
                 )
-        self.saved_for_forward = tensors  # type: ignore[attr-defined]
+        self.saved_for_forward = tensors
 
     def mark_dirty(self, *args: Any) -> None:
         """Say which inputs ``forward`` wrote in place; they have to be outputs too."""
-        self.dirty_tensors = args  # type: ignore[attr-defined]
+        self.dirty_tensors = args
 
     def mark_non_differentiable(self, *args: Any) -> None:
         """Say which outputs carry no gradient."""
-        self.non_differentiable = args  # type: ignore[attr-defined]
+        self.non_differentiable = args
 
     def set_materialize_grads(self, value: bool) -> None:
         """False: ``backward`` gets None for an output without gradient, not zeros."""
-        self.materialize_grads = value  # type: ignore[attr-defined]
+        self.materialize_grads = value
 
 
 class _Saved:
@@ -96,7 +102,7 @@ class BackwardFunction(Node, FunctionCtx):
             raise RuntimeError(FREED)
         if self.kept is None:
             return tuple(self.to_save or ())
-        found = []
+        found: list[Any] = []
         for s in self.kept:
             if s is None:
                 found.append(None)
@@ -375,6 +381,8 @@ class _DelayedError(Node):
     __slots__ = ("message",)
     raw = True
     frees = False
+
+    message: str
 
     @classmethod
     def on(cls, message: str, tensor: Tensor) -> Tensor:

@@ -19,11 +19,10 @@ import numpy as np
 from .floating_flags import IGNORE, enter, leave
 from .modes import MODES, SWITCH
 from .mutation import LAST, stale, stale_error
-from .node import FREED, HOOKS, LEAF, Node
+from .node import FREED, HOOKED, LEAF, Node
 from .nodes import fit_array
 from .tensor import Tensor, new, wrap
 from .value import Value
-
 
 _walks = itertools.count(1).__next__
 _current = threading.local()
@@ -77,7 +76,7 @@ class Walk:
         while heap:
             node = heappop(heap)[1]
             g = pending.pop(node)
-            hooks = node.hooks if HOOKS.data else None
+            hooks = node.hooks if HOOKED else None
             if hooks is not None or self.captures is not None:
                 g = self.before(node, g)
                 if self.captures is not None and node not in self.needed:
@@ -386,7 +385,7 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
     last = LAST.order
     token = enter(IGNORE)
     try:
-        unusual = bool(HOOKS.data) or (SWITCH.unusual and MODES.anomaly)
+        unusual = bool(HOOKED) or (SWITCH.unusual and MODES.anomaly)
         while True:
             if unusual or not node.plain:
                 _go_on(node, ct, keep, leaves, pending, heap)

@@ -147,7 +147,7 @@ def _as_sequence(given: Any, n: int) -> tuple[Any, ...]:
 
 
 def _collect(walk: Walk, ins: Sequence[Tensor], allow_unused: bool, materialize: bool) -> tuple[Any, ...]:
-    found = []
+    found: list[Any] = []
     for i, x in enumerate(ins):
         ct = walk.captured.get(i)
         if ct is None:

@@ -16,9 +16,9 @@ from .modes import MODES
 from .mutation import carry, written
 from .node import LEAF
 from .op import level_of
-from .tensor import Tensor, wrap, wrap_with
+from .tensor import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, Tensor, wrap, wrap_with
 from .value import Value
-from .views import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, WITHOUT_GRAD, rebase, records
+from .views import WITHOUT_GRAD, rebase, records
 
 
 def inplace(name: str, function: Callable[..., Any], x: Tensor, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:

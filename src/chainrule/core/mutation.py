@@ -102,7 +102,7 @@ def _entry(value: Any) -> Write:
     if write is None:
         write = _WRITES[key] = Write()
         if isinstance(owner, np.ndarray):
-            write.guard = weakref.ref(owner, lambda _ref, key=key: _WRITES.pop(key, None))
+            write.guard = weakref.ref(owner, lambda _ref: _WRITES.pop(key, None))
         else:
             write.guard = owner
             _NUMBERS.add(key)

@@ -137,6 +137,7 @@ class Node:
 
 # Few nodes have either, and every recorded operation would pay for a field.
 HOOKS: weakref.WeakKeyDictionary[Node, Hooks] = weakref.WeakKeyDictionary()
+HOOKED: dict[Any, Hooks] = HOOKS.data  # type: ignore[attr-defined]  # whether there are any costs less to ask of this
 METADATA: weakref.WeakKeyDictionary[Node, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 

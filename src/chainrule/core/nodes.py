@@ -69,7 +69,7 @@ class OpNode(Node):
         rules = self.rules
         saved = self.saved
         fit = self.fit
-        out = []
+        out: list[Any] = []
         for i, e in enumerate(self.edges):
             if e is None:
                 out.append(None)

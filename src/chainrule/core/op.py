@@ -180,10 +180,7 @@ class Op:
                 r = self.impl(*raws, **kw)
             finally:
                 leave(token)
-            if self.outputs != 1:
-                out = tuple([wrap(v) for v in r])
-            else:
-                out = wrap(r)
+            out: Any = wrap(r) if self.outputs == 1 else tuple([wrap(v) for v in r])
         if tracked and MODES.grad:
             record(self, out, r, raws, args, kw)
         elif ACTIVE.threads:
@@ -246,14 +243,12 @@ def record(
     if op.outputs == 1:
         out._gn = node
     else:
-        node.n_outputs = len(out)
+        several: Any = node  # such a node has a dictionary
+        several.n_outputs = len(out)
+        several.out_values = result if op.outputs < 0 or len(op.differentiable) > 1 else None
         for k, o in enumerate(out):
             if op.outputs < 0 or k in op.differentiable:
                 o._gn = Slot(node, k)
-        if op.outputs < 0 or len(op.differentiable) > 1:
-            node.out_values = result  # type: ignore[attr-defined]
-        else:
-            node.out_values = None  # type: ignore[attr-defined]
     return node
 
 
@@ -327,7 +322,7 @@ def _record_at(top: Value, op: Op, result: Any, args: Sequence[Any], kw: dict[st
     fit = None
     if op.kind == "elementwise":
         fit = [None if m is None else (tuple(m._value.shape), m.dtype.np) for m in mine]
-    node = record(op, result, outs, values, mine, kw, "level", fit)
+    node: Any = record(op, result, outs, values, mine, kw, "level", fit)
     if node is not None:
         node.level = level
-        node.lift = top.lift  # type: ignore[attr-defined]
+        node.lift = top.lift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from ..core.size import (
 )
 from ..core.tensor import Tensor, materialise
 from ..core.value import Value
-from .declare import method
+from .declare import attach, method
 
 # -- values ----------------------------------------------------------------------------------------------------------
 
@@ -193,13 +194,13 @@ def _contains(self: Tensor, element: Any) -> builtins.bool:
     raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
 
 
-def _iter(self: Tensor) -> Any:
+def _iter(self: Tensor) -> Iterator[Tensor]:
     if not self._value.ndim:
         raise TypeError("iteration over a 0-d tensor")
     return iter(self.unbind(0))
 
 
-def _reversed(self: Tensor) -> Any:
+def _reversed(self: Tensor) -> Iterator[Tensor]:
     return iter(self) if not self._value.ndim else iter(self.flip(0))
 
 
@@ -215,7 +216,7 @@ for _name, _function in (
     ("__format__", _format), ("__reversed__", _reversed),
 ):  # fmt: skip
     _function.__name__ = _function.__qualname__ = _name
-    setattr(Tensor, _name, _function)
+    attach(_function, _name)
 
 
 # -- text ------------------------------------------------------------------------------------------------------------
@@ -261,8 +262,7 @@ def _parts(self: Tensor) -> tuple[Any, str | None, list[str]]:
     return value, str(kind) if named else None, suffixes
 
 
-Tensor.__repr__ = _repr  # type: ignore[method-assign, assignment]
-Tensor.__str__ = _repr  # type: ignore[assignment]
+attach(_repr, "__repr__", aliases=("__str__",))
 
 
 # -- sizes and memory ------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def _ndimension(self: Tensor) -> builtins.int:
     return builtins.int(self._value.ndim)
 
 
-Tensor.ndimension = Tensor.dense_dim = _ndimension
+attach(_ndimension, "ndimension", aliases=("dense_dim",))
 
 
 @method
@@ -379,7 +379,7 @@ def is_inference(self: Tensor) -> builtins.bool:
 
 
 def _prop(name: str, get: Any, set: Any = None) -> None:
-    setattr(Tensor, name, property(get, set))
+    attach(property(get, set), name)
 
 
 _prop("_version", _version)
@@ -441,8 +441,8 @@ def _dlpack_device(self: Tensor) -> tuple[builtins.int, builtins.int]:
     return (1, 0)
 
 
-Tensor.__dlpack__ = _dlpack
-Tensor.__dlpack_device__ = _dlpack_device
+attach(_dlpack, "__dlpack__")
+attach(_dlpack_device, "__dlpack_device__")
 _prop("itemsize", element_size)
 _prop("nbytes", lambda self: numel(self) * self.dtype.itemsize)
 _prop("device", lambda self: _device.meta if isinstance(self._value, Meta) else _device.cpu)

@@ -53,7 +53,7 @@ def _samples(x: Any, target: Any) -> tuple[Any, Any]:
 
 def _inside(target: Any, classes: int) -> bool:
     """True where every target is a class."""
-    return target.size == 0 or (target.item(target.argmin()) >= 0 and target.item(target.argmax()) < classes)
+    return bool(target.size == 0 or (target.item(target.argmin()) >= 0 and target.item(target.argmax()) < classes))
 
 
 def _kept(target: Any, classes: int, weight: Any, ignore_index: int, kind: Any) -> tuple[Any, Any]:
@@ -229,7 +229,7 @@ def nll_loss(
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, ignore_index: int) -> Tensor:
     checked(reduction)
     x, t = input._value, target._value
-    kw = {"reduction": reduction, "ignore_index": ignore_index}
+    kw: dict[str, Any] = {"reduction": reduction, "ignore_index": ignore_index}
     if weight is None and x.dtype in FLOATS and x.ndim == 2 and isinstance(t, np.ndarray) and t.ndim == 1 and t.dtype == np.int64:
         if x.shape[0] == t.shape[0] and x.size:
             token = enter(IGNORE)
@@ -324,7 +324,7 @@ def _along_classes(weight: Tensor, rank: int) -> Any:
     return view(weight, shape=(weight.shape[0],) if rank == 1 else (1, weight.shape[0]) + (1,) * (rank - 2))
 
 
-def _smoothed(logs: Any, target: Tensor, weight: Tensor | None, reduction: str, ignore_index: int, smoothing: float) -> Any:
+def _smoothed(logs: Any, target: Tensor, weight: Tensor | None, reduction: str, ignore_index: int, smoothing: float) -> Tensor:
     nll = _nll_loss(logs, target, weight, reduction, ignore_index)
     axis = 1 if logs.ndim > 1 else 0
     classes = logs.shape[axis]
@@ -340,12 +340,13 @@ def _smoothed(logs: Any, target: Tensor, weight: Tensor | None, reduction: str, 
             kept = where(ignored, 0, target).long()
             weights = where(ignored, 0.0, weight[kept])
             smooth = smooth.sum() / weights.sum()
-    return nll * (1 - smoothing) + smooth * (smoothing / classes)
+    total: Tensor = nll * (1 - smoothing) + smooth * (smoothing / classes)
+    return total
 
 
 def _probabilities(
     input: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float, ignore_index: int
-) -> Any:
+) -> Tensor:
     if not target.dtype.is_floating_point:
         raise RuntimeError(f"Expected floating point type for target with class probabilities, got {target.dtype.scalar_name}")
     if ignore_index >= 0:
@@ -362,14 +363,11 @@ def _probabilities(
     logs = log_softmax(input, axis)
     if smoothing > 0:
         target = target * (1 - smoothing) + smoothing / classes
-    losses = logs * target
+    losses: Any = logs * target
     if weight is not None:
         losses = losses * _along_classes(weight, input.ndim)
-    if reduction == "none":
-        return -losses.sum(axis)
-    if reduction == "sum":
-        return -losses.sum()
-    return -losses.sum() / (prod(input.shape) // classes if classes else 0)
+    total: Tensor = -losses.sum(axis) if reduction == "none" else -losses.sum()
+    return total / (prod(input.shape) // classes if classes else 0) if reduction == "mean" else total
 
 
 __all__ = ["cross_entropy", "nll_loss"]

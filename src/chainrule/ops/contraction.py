@@ -228,7 +228,8 @@ def einsum(*args: Any) -> Tensor:
     named = [_named_dims(labels, x, k) for k, (x, labels) in enumerate(zip(operands, inputs))]
     ready = [_diagonals(x, labels, k) for k, (x, labels) in enumerate(zip(operands, named))]
     _sizes(ready)
-    return _contract(ready, _output(named, output))
+    result: Tensor = _contract(ready, _output(named, output))
+    return result
 
 
 def _output(named: Sequence[Labels], output: Labels | None) -> Labels:

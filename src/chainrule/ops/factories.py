@@ -211,7 +211,7 @@ def number_of(value: Any, function: str, argument: str, position: int) -> Any:
     if type(value) in (int, float, bool, complex):
         return value
     if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.ndim == 0):
-        return value.item()  # type: ignore[union-attr]
+        return value.item()
     if isinstance(value, (int, float, complex)):
         return value
     raise argument_error(function, argument, "Number", value, position)

@@ -18,7 +18,7 @@ from ..core.size import Size
 from ..core.tensor import Tensor, _TensorType, materialise, new
 from .creation import require
 from .data import value_of
-from .declare import method
+from .declare import attach, method
 from .factories import sizes_of
 from .storage import TypedStorage, UntypedStorage
 
@@ -156,7 +156,7 @@ def _make_subclass(cls: Any, data: Tensor, require_grad: bool = False) -> Any:
     return require(out) if require_grad else out
 
 
-Tensor._make_subclass = staticmethod(_make_subclass)
+attach(staticmethod(_make_subclass), "_make_subclass")
 
 
 alias = Op("alias", lambda x: x[...], kind="view", vjp=[lambda g: g], batch=same)

@@ -116,9 +116,10 @@ def same_scalar_type(x: Tensor, y: Tensor) -> None:
         raise RuntimeError(f"expected scalar type {x.dtype.scalar_name} but found {y.dtype.scalar_name}")
 
 
-def done(result: Any, out: Any) -> Any:
+def done(result: Any, out: Any) -> Tensor:
     """``result``, or ``out`` with it written in."""
-    return result if out is None else write_out(out, result)
+    given: Tensor = result if out is None else write_out(out, result)
+    return given
 
 
 # Products
@@ -222,8 +223,8 @@ def _rmatmul_operator(self: Tensor, other: Any) -> Any:
     return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
-Tensor.__matmul__ = _matmul_operator
-Tensor.__rmatmul__ = _rmatmul_operator
+declare.attach(_matmul_operator, "__matmul__")
+declare.attach(_rmatmul_operator, "__rmatmul__")
 
 
 @declare.method

@@ -55,15 +55,13 @@ def _as_floats(mask: Any, like: Any, name: str) -> Any:
     return mask
 
 
-def _projected(
-    q: Any, k: Any, v: Any, packed: Any, separate: tuple[Any, Any, Any], bias: Any, width: int
-) -> tuple[Any, Any, Any]:
+def _projected(q: Any, k: Any, v: Any, packed: Any, separate: tuple[Any, Any, Any], bias: Any, width: int) -> tuple[Any, ...]:
     biases = (None, None, None) if bias is None else bias.chunk(3)
     if packed is None:
-        return tuple([linear(x, w, b) for x, w, b in zip((q, k, v), separate, biases)])  # type: ignore[return-value]
+        return tuple([linear(x, w, b) for x, w, b in zip((q, k, v), separate, biases)])
     if q is k and k is v:
         return linear(q, packed, bias).chunk(3, -1)
-    return tuple([linear(x, w, b) for x, w, b in zip((q, k, v), packed.chunk(3), biases)])  # type: ignore[return-value]
+    return tuple([linear(x, w, b) for x, w, b in zip((q, k, v), packed.chunk(3), biases)])
 
 
 def _heads(x: Any, n: int, heads: int) -> Any:

@@ -79,7 +79,7 @@ def _padding(name: str, node: str) -> Op:
 
 unpad_op = Op("unpad", _put_back, kind="linear", vjp=[lambda g, places: replication[1](g, places=places)], batch=_batch_places)
 reflection = {n: _padding(f"reflection_pad{n}d", f"ReflectionPad{n}DBackward0") for n in (1, 2, 3)}
-replication = {n: _padding(f"replication_pad{n}d", f"ReplicationPad{n}DBackward0") for n in (1, 2, 3)}
+replication: dict[int, Op] = {n: _padding(f"replication_pad{n}d", f"ReplicationPad{n}DBackward0") for n in (1, 2, 3)}
 circular = {n: _padding(f"circular_pad{n}d", f"CircularPad{n}DBackward0") for n in (1, 2, 3)}
 
 

@@ -14,6 +14,7 @@ from ..core.mutation import root
 from ..core.node import LEAF
 from ..core.tensor import Tensor, materialise, new
 from ..core.value import Value
+from .declare import attach
 from .strides import offset, restride
 
 _INTERNAL = frozenset(k for k in Tensor.__annotations__) | {"_accumulate", "_accumulate_kept"}
@@ -130,8 +131,8 @@ for _name, _function in (
     ("__reduce_ex__", _reduce_ex), ("__setstate__", _setstate), ("__copy__", _copy), ("__deepcopy__", _deepcopy),
 ):  # fmt: skip
     _function.__name__ = _function.__qualname__ = _name
-    setattr(Tensor, _name, _function)
+    attach(_function, _name)
 
-Tensor._backward_hooks = property(lambda self: self._hooks)
+attach(property(lambda self: self._hooks), "_backward_hooks")
 
 __all__: list[str] = []

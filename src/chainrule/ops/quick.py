@@ -30,7 +30,7 @@ def recorder(op: Op) -> Callable[..., Tensor]:
         out._value = result
         if not MODES.grad:
             return mark(out) if ACTIVE.threads else out
-        edges = []
+        edges: list[Any] = []
         tracked = False
         for a in args:
             gn = None if a is None else a._gn

@@ -389,10 +389,10 @@ def _adjoint(name: str, input: Tensor) -> Tensor:
     return _conj(swapped(input, ndim - 2, ndim - 1))
 
 
-Tensor.T = property(_T)
-Tensor.mT = property(_mT)
-Tensor.H = property(_H)
-Tensor.mH = property(_mH)
+declare.attach(property(_T), "T")
+declare.attach(property(_mT), "mT")
+declare.attach(property(_H), "H")
+declare.attach(property(_mH), "mH")
 
 
 @declare.method

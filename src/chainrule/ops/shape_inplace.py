@@ -10,8 +10,9 @@ from ..core.inplace import check_writable
 from ..core.modes import MODES
 from ..core.mutation import written
 from ..core.op import Op
-from ..core.tensor import Tensor, materialise
-from ..core.views import UNTRACKED, changed_shape, records
+from ..core.tensor import UNTRACKED, Tensor, materialise
+from ..core.views import changed_shape, records
+from .declare import attach
 from .dims import many_dims, one_dim
 from .shape import squeeze_dims, t_op, transpose_op, unsqueeze_op
 from .slicing import as_strided_op, strided_arguments
@@ -79,9 +80,8 @@ def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: Any = None
     return _become(self, _as_strided, strided_arguments(value, size, stride, storage_offset), (as_strided_op, before))
 
 
-for _method in (squeeze_, unsqueeze_, transpose_, t_, as_strided_):
-    setattr(Tensor, _method.__name__, _method)
-Tensor.swapaxes_ = transpose_
-Tensor.swapdims_ = transpose_
+for _method in (squeeze_, unsqueeze_, t_, as_strided_):
+    attach(_method, _method.__name__)
+attach(transpose_, "transpose_", aliases=("swapaxes_", "swapdims_"))
 
 __all__: list[str] = []

@@ -76,10 +76,8 @@ def _set_grad_dtype(self: Tensor, kind: dtype | None) -> None:
     self.__dict__["_chosen_grad_dtype"] = kind
 
 
-Tensor.grad_dtype = property(_grad_dtype, _set_grad_dtype)
-
-
-Tensor.grad = property(_get_grad, _set_grad, _del_grad)
+attach(property(_grad_dtype, _set_grad_dtype), "grad_dtype")
+attach(property(_get_grad, _set_grad, _del_grad), "grad")
 
 
 def _place(self: Tensor) -> tuple[Any, int]:
@@ -120,7 +118,12 @@ def retain_grad(self: Tensor) -> None:
     node._hooks().retain[index] = weakref.ref(self)
 
 
-Tensor.retains_grad = property(lambda self: self._gn is not None and self._gn is not LEAF and _retains(self))
+def _retains_grad(self: Tensor) -> bool:
+    """True for a tensor that is no leaf and keeps its gradient all the same."""
+    return self._gn is not None and self._gn is not LEAF and _retains(self)
+
+
+attach(property(_retains_grad), "retains_grad")
 
 
 @method
@@ -176,7 +179,7 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
-Tensor._grad_fn = property(lambda self: self.grad_fn)
-Tensor._post_accumulate_grad_hooks = property(lambda self: self._post_hooks)
+attach(property(lambda self: self.grad_fn), "_grad_fn")
+attach(property(lambda self: self._post_hooks), "_post_accumulate_grad_hooks")
 
 __all__: list[str] = []

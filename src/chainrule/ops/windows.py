@@ -19,7 +19,8 @@ def padded(x: Any, padding: Sequence[int], value: Any = 0) -> Any:
         return x
     shape = x.shape[:2] + tuple([n + 2 * p for n, p in zip(x.shape[2:], padding)])
     r = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)
-    r[(..., *[slice(p, p + n) for p, n in zip(padding, x.shape[2:])])] = x
+    inside: Any = (..., *[slice(p, p + n) for p, n in zip(padding, x.shape[2:])])
+    r[inside] = x
     return r
 
 

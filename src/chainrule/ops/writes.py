@@ -21,7 +21,7 @@ from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap, wrap_with
 from ..core.value import Value
 from ..core.views import records
 from .data import NATIVE, checked_scalar, value_of, warn_of_imaginary
-from .declare import method
+from .declare import attach, method
 from .structure import cast, dense_like, sum_to, view
 
 
@@ -94,7 +94,7 @@ def _set_data(self: Tensor, other: Any) -> None:
     self._value = materialise(other) if isinstance(value, np.generic) else value
 
 
-Tensor.data = property(_get_data, _set_data)  # type: ignore[attr-defined]
+attach(property(_get_data, _set_data), "data")
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------

@@ -77,7 +77,10 @@ def _target(f: Any) -> Iterator[Any]:
         raise
 
 
-class _Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
+_Base: Any = pickle._Pickler  # the one in Python, whose ``save`` can be taken over
+
+
+class _Pickler(_Base):
     """Writes tensors by reference to storages, and PyTorch's names for what PyTorch has too."""
 
     def __init__(self, file: Any, protocol: int) -> None:
@@ -99,7 +102,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Parameter) and type(obj) is Parameter:
-            return Global("torch._utils", "_rebuild_parameter"), (obj.detach(), obj.requires_grad, OrderedDict())  # type: ignore[attr-defined]
+            return Global("torch._utils", "_rebuild_parameter"), (obj.detach(), obj.requires_grad, OrderedDict())
         if type(obj) is Tensor:
             return self._tensor(obj)
         if isinstance(obj, Size):
@@ -116,7 +119,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
         storage, offset = self._storage(array)
         strides = tuple([s // array.itemsize for s in array.strides])
         ref = _StorageRef(("storage", Global("torch", storage_name(t.dtype)), str(storage), "cpu", self.storages[storage].size))
-        args = (ref, offset, tuple(array.shape), strides, t.requires_grad, OrderedDict())
+        args: tuple[Any, ...] = (ref, offset, tuple(array.shape), strides, t.requires_grad, OrderedDict())
         return Global("torch._utils", "_rebuild_tensor_v2"), args
 
     def _storage(self, array: Any) -> tuple[int, int]:

@@ -153,7 +153,8 @@ class ModuleList(Module):
 
     def __getitem__(self, idx: Any) -> Any:
         if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
+            chosen: list[Any] = list(self._modules.values())[idx]
+            return type(self)(chosen)
         return self._modules[str(_position(idx, len(self)))]
 
     def __setitem__(self, idx: int, module: Module) -> None:

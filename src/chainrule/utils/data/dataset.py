@@ -153,8 +153,9 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
         for i in range(len(dataset) - sum(counts)):
             counts[i % len(counts)] += 1
         lengths = counts
-    if sum(lengths) != len(dataset):
+    total: Any = sum(lengths)
+    if total != len(dataset):
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
-    order = randperm(sum(lengths), generator=generator or default_generator).tolist()
+    order = randperm(total, generator=generator or default_generator).tolist()
     ends = list(itertools.accumulate(lengths))
     return [Subset(dataset, order[int(end - n) : int(end)]) for end, n in zip(ends, lengths, strict=True)]

@@ -96,7 +96,7 @@ class SubsetRandomSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         from ...ops.random import randperm
 
-        for i in randperm(len(self.indices), generator=self.generator):
+        for i in randperm(len(self.indices), generator=self.generator).tolist():
             yield self.indices[i]
 
     def __len__(self) -> int:
