@@ -69,6 +69,7 @@ class Optimizer:
         self.defaults = defaults
         self._hooks: dict[str, OrderedDict[int, Callable[..., Any]]] = {}
         kind = type(self)
+        self._operation = f"{kind.__name__}.step"
         if kind.step is not Optimizer.step and not hasattr(kind.step, "hooked"):
             kind.step = _hooked(kind.step)  # type: ignore[method-assign]
         if isinstance(params, Tensor):
@@ -96,16 +97,13 @@ class Optimizer:
     def _step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None if closure is None else evaluate(closure)
         changed: list[Any] = []
-        before = MODES.grad
         flags = enter(IGNORE)
         try:
             for group in self.param_groups:
-                MODES.grad = before and bool(group.get("differentiable"))
                 self.update_group(group, changed)
         finally:
-            MODES.grad = before
             leave(flags)
-        written_by_step(changed, f"{type(self).__name__}.step")
+        written_by_step(changed, self._operation)
         return loss
 
     def _step_with_hooks(self, step: Callable[..., Any], *given: Any, **kwargs: Any) -> Any:
@@ -126,28 +124,37 @@ class Optimizer:
         return out
 
     def update_group(self, group: dict[str, Any], changed: list[Any]) -> None:
-        """Update every parameter of one group by :meth:`update`; the values that were written go to ``changed``."""
+        """Update every parameter of one group by :meth:`update`; the arrays that were written go to ``changed``."""
         maximize = group.get("maximize", False)
-        stateful = self.stateful or bool(group["momentum"])
+        record = group.get("differentiable") and MODES.grad
+        states = self.state if self.stateful or group["momentum"] else None
         for p in group["params"]:
             g = p._grad
             if g is None:
                 continue
             pv, gv = p._value, g._value
-            recorded = isinstance(pv, Value) or isinstance(gv, Value) or (MODES.grad and (g._gn is not None or p._gn is not None))
-            if recorded:
-                self.update(p, p, -g if maximize else g, group, self.state[p] if stateful else {})
+            state = {} if states is None else states[p]
+            if record or isinstance(pv, Value) or isinstance(gv, Value):
+                self._update_tensor(p, -g if maximize else g, group, state, bool(record))
                 continue
-            if pv.dtype.kind == "c" and self.complex_as_real:
+            if self.complex_as_real and pv.dtype.kind == "c":
                 p._value = pv = np.asarray(pv)
-                self.update(p, real_view(pv), -real_view(gv) if maximize else real_view(gv), group, self.state[p] if stateful else {})
+                self.update(p, real_view(pv), -real_view(gv) if maximize else real_view(gv), group, state)
                 changed.append(pv)
                 continue
-            new = self.update(p, pv, -gv if maximize else gv, group, self.state[p] if stateful else {})
+            new = self.update(p, pv, -gv if maximize else gv, group, state)
             if new is not pv:
                 p._value = new if new.dtype == pv.dtype else new.astype(pv.dtype)
                 changed.append(pv)
             changed.append(p._value)
+
+    def _update_tensor(self, p: Tensor, g: Any, group: dict[str, Any], state: dict[str, Any], record: bool) -> None:
+        """The update as operations on tensors: recorded, or interpreted by the values' own interpreter."""
+        before, MODES.grad = MODES.grad, record
+        try:
+            self.update(p, p, g, group, state)
+        finally:
+            MODES.grad = before
 
     def update(self, param: Tensor, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> Any:
         """The new value of ``param``, written over ``p`` where that is an array; subclasses give the rule."""
@@ -271,6 +278,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__dict__.setdefault("_hooks", {})
+        self.__dict__.setdefault("_operation", f"{type(self).__name__}.step")
         self.__dict__.setdefault("defaults", {})
         for group in self.param_groups:
             for name, default in self.defaults.items():
