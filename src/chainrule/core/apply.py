@@ -300,9 +300,10 @@ def several(op: Op) -> Callable[..., Any]:
     return _named(apply, op.name)
 
 
-def _named(function: Any, name: str) -> Any:
+def _named(function: Any, name: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
-    return function
+    named: Callable[..., Any] = function
+    return named
 
 
 def refuse(op: Op, argument: str, position: int, value: Any) -> Any:
@@ -348,8 +349,8 @@ def fitting(value: Any, kind: dtype) -> Any:
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise OverflowError("int too big to convert")
     if kind.category == 1:
-        high = int(np.iinfo(kind.np).max)
-        low = int(np.iinfo(kind.np).min) or -high  # a negative number wraps around
+        high: float = int(np.iinfo(kind.np).max)
+        low: float = int(np.iinfo(kind.np).min) or -high  # a negative number wraps around
     elif kind.category == 2 and kind.itemsize < 4 and abs(value) < float("inf"):
         high, low = finfo(kind).max, finfo(kind).min
     else:

@@ -60,7 +60,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return result
 
 
-relu_ = Tensor.relu_  # type: ignore[attr-defined]
+relu_ = Tensor.relu_
 
 # -- activations with parameters -----------------------------------------------------------------------------------------
 
@@ -366,7 +366,7 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def softsign(input: Tensor) -> Tensor:
     """``input / (1 + abs(input))``, elementwise."""
-    result: Tensor = input / (abs(input) + 1)  # type: ignore[operator, arg-type]
+    result: Tensor = input / (abs(input) + 1)
     return result
 
 
@@ -473,7 +473,7 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
     if not training:
         return _rrelu(input, inplace, slope=(lower + upper) / 2)
     floats("rrelu_with_noise_out_cpu")(input.dtype, ())
-    slopes = _slopes(input.detach(), lower=lower, upper=upper)  # type: ignore[attr-defined]
+    slopes = _slopes(input.detach(), lower=lower, upper=upper)
     if inplace:
         return in_place("rrelu_", lambda source: apply.elementwise(_rrelu_with_noise, (source, slopes)), input, (), {})
     result: Tensor = apply.elementwise(_rrelu_with_noise, (input, slopes))

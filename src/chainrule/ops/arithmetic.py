@@ -39,7 +39,7 @@ def _zero(x: Any) -> Any:
 
 
 # The derivative of what is piecewise constant: 0 * t would make NaN of an infinite cotangent.
-zero = Op("zero", _zero, kind="elementwise", d=[lambda t: zero(t)], node="ZeroBackward0")
+zero: Op = Op("zero", _zero, kind="elementwise", d=[lambda t: zero(t)], node="ZeroBackward0")
 
 mul = declare.binary(
     "mul", operator.mul, [lambda t, y: t * y, lambda t, x: t * x], operator="mul", commutative=True, aliases=("multiply",),
@@ -54,7 +54,7 @@ neg = declare.unary(
     "neg", operator.neg, lambda t: -t, result="same", aliases=("negative",), check=refuse(BOOL, _NO_MINUS),
     doc="``-input``, elementwise.  RuntimeError for bool tensors.",
 )  # fmt: skip
-Tensor.__neg__ = neg  # type: ignore[attr-defined]
+declare.attach(neg, "__neg__")
 reciprocal = declare.unary(
     "reciprocal", lambda x: 1.0 / x, lambda t, out: -t * out * out, doc="``1 / input``, elementwise; integers give floats."
 )
@@ -79,14 +79,14 @@ _from_number = Op(
 _from_tensor = Op(
     "rsub", lambda x, y: y - x, kind="elementwise", args="x y", d=[lambda t: -t, lambda t: t], node="RsubBackward0", check=_no_bools,
 )  # fmt: skip
-Tensor.__rsub__ = apply.binary(_from_number, operator=True)  # type: ignore[attr-defined]
+declare.attach(apply.binary(_from_number, operator=True), "__rsub__")
 
 
 def _rtruediv(self: Tensor, other: Any) -> Any:
     return reciprocal(self) * other
 
 
-Tensor.__rtruediv__ = _rtruediv  # type: ignore[attr-defined]
+declare.attach(_rtruediv, "__rtruediv__")
 
 
 @declare.method(inplace=True)
@@ -114,7 +114,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 
 def _scaled(op: Op, input: Any, other: Any, alpha: Any, out: Any) -> Tensor:
     if isinstance(alpha, Tensor):
-        alpha = alpha.item()  # type: ignore[attr-defined]
+        alpha = alpha.item()
     kind = apply.operand_dtypes((input, other), None)
     _check_alpha(kind, alpha)
     result: Tensor = apply.elementwise(op, (input, other), out, {"alpha": apply.fitting(alpha, kind)})
@@ -246,10 +246,10 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tens
     return result
 
 
-Tensor.__pos__ = positive  # type: ignore[attr-defined]
-Tensor.__iadd__ = inplace_of(add, "add_")  # type: ignore[attr-defined]
-Tensor.__isub__ = inplace_of(sub, "sub_")  # type: ignore[attr-defined]
-Tensor.__itruediv__ = inplace_of(div, "div_")  # type: ignore[attr-defined]
+declare.attach(positive, "__pos__")
+declare.attach(inplace_of(add, "add_"), "__iadd__")
+declare.attach(inplace_of(sub, "sub_"), "__isub__")
+declare.attach(inplace_of(div, "div_"), "__itruediv__")
 multiply, subtract, divide, negative = mul, sub, div, neg
 
 __all__ = [

@@ -55,7 +55,7 @@ def _invert(self: Tensor) -> Any:
     return bitwise_not(self)
 
 
-Tensor.__invert__ = _invert
+declare.attach(_invert, "__invert__")
 
 logical_and = declare.binary("logical_and", np.logical_and, None, result="bool", doc="Whether both are non-zero, elementwise.")
 logical_or = declare.binary("logical_or", np.logical_or, None, result="bool", doc="Whether either is non-zero, elementwise.")

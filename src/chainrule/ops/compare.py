@@ -32,7 +32,6 @@ lt = _comparison("lt", operator.lt, ("less",), "``input < other``, elementwise; 
 le = _comparison("le", operator.le, ("less_equal",), "``input <= other``, elementwise; a bool tensor.")
 gt = _comparison("gt", operator.gt, ("greater",), "``input > other``, elementwise; a bool tensor.")
 ge = _comparison("ge", operator.ge, ("greater_equal",), "``input >= other``, elementwise; a bool tensor.")
-Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
@@ -131,7 +130,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor |
             c, x, y = values
             return _recorded(choose(c, x, y), values, (None, None if x is input else input, None if y is other else other))
         if input is None and other is None:
-            return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
+            return condition.nonzero(as_tuple=True)
         kind = condition.dtype
         if kind.name != "bool":
             if kind.name != "uint8":
@@ -228,7 +227,7 @@ def _bounded(quick: Any, fit: Any, input: Any, min: Any, max: Any, out: Any) -> 
         if kind.category == COMPLEX:
             raise RuntimeError("clamp is not supported for complex types")
         if kind is not input.dtype:
-            input = input.to(kind)  # type: ignore[attr-defined]
+            input = input.to(kind)
         min, max = [None if b is None else fit(b, kind) for b in (min, max)]
     result: Tensor = quick(input, {"min": min, "max": max}, out)
     return result
@@ -390,22 +389,22 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     if rtol == 0 and atol == 0:
         return close  # type: ignore[no-any-return]
     if input.dtype.category < FLOAT:
-        input, other = input.to(defaults.floating), other.to(defaults.floating)  # type: ignore[attr-defined]
-    distance = abs(input - other)  # type: ignore[operator]
-    return close | (isfinite(distance) & (distance <= atol + abs(rtol * other)))  # type: ignore[no-any-return, operator]
+        input, other = input.to(defaults.floating), other.to(defaults.floating)
+    distance = abs(input - other)
+    return close | (isfinite(distance) & (distance <= atol + abs(rtol * other)))  # type: ignore[no-any-return]
 
 
 @declare.method
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether all elements are close; see :func:`isclose`."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).all())  # type: ignore[attr-defined]
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 @declare.method
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape and equal elements."""
     _two_tensors("equal", input, other)
-    return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())  # type: ignore[attr-defined]
+    return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())
 
 
 __all__ = [

@@ -100,8 +100,8 @@ def _write_imag(self: Tensor, value: Any) -> None:
     imag(self).copy_(value)
 
 
-Tensor.real = property(real, _write_real)
-Tensor.imag = property(imag, _write_imag)
+declare.attach(property(real, _write_real), "real")
+declare.attach(property(imag, _write_imag), "imag")
 
 # -- conjugates ----------------------------------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return result
 
 
-Tensor.conj_physical_ = inplace_of(conj_physical, "conj_physical_")
+declare.attach(inplace_of(conj_physical, "conj_physical_"), "conj_physical_")
 
 
 @declare.method
@@ -218,7 +218,7 @@ def _of_complex(op: Op, input: Tensor, out: Any) -> Any:
 
 
 absolute = abs
-Tensor.__abs__ = abs
+declare.attach(abs, "__abs__")
 
 
 @declare.method(inplace=True)

@@ -104,8 +104,8 @@ def _raised_by(self: Tensor, base: Any) -> Any:
     return _of_number(self, base)
 
 
-Tensor.__pow__ = _raise_to
-Tensor.__rpow__ = _raised_by
+declare.attach(_raise_to, "__pow__")
+declare.attach(_raised_by, "__rpow__")
 
 
 @declare.method(inplace=True)
@@ -133,7 +133,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     return result
 
 
-Tensor.__ipow__ = inplace_of(pow, "pow_")
+declare.attach(inplace_of(pow, "pow_"), "__ipow__")
 
 
 @declare.method(inplace=True)

@@ -99,7 +99,7 @@ signbit = declare.unary(
 )  # fmt: skip
 
 
-_COPYSIGN = [lambda t, out, x: t * (sign(x) * sign(out)), lambda t: zero(t)]
+_COPYSIGN: list[Any] = [lambda t, out, x: t * (sign(x) * sign(out)), lambda t: zero(t)]
 _copysign_tensor = declare.binary(
     "copysign", np.copysign, _COPYSIGN, result="float", check=not_complex("copysign_cpu"), method=False
 )  # fmt: skip
@@ -156,7 +156,7 @@ def _remainder(x: Any, y: Any) -> Any:
     return choose((r != 0) & ((r < 0) != (y < 0)), r + y, r)
 
 
-_FLAT = [lambda t: zero(t), lambda t: zero(t)]
+_FLAT: list[Any] = [lambda t: zero(t), lambda t: zero(t)]
 div_floor = Op(
     "div_floor", _div_floor, kind="elementwise", args="x y", d=_FLAT, node="DivBackward2", check=real_numbers("div_floor_cpu")
 )
@@ -193,7 +193,7 @@ def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor
 
 def _remainder_pair(name: str, impl: Any, quotient: Op) -> Any:
     """PyTorch's two nodes: by a number and by a tensor."""
-    rules = [lambda t: t, lambda t, x, y: -t * quotient(x, y)]
+    rules: list[Any] = [lambda t: t, lambda t, x, y: -t * quotient(x, y)]
     check = real_numbers(f"{name}_cpu")
     by_number = Op(f"{name}_number", impl, kind="elementwise", args="x y", d=rules, node=f"{name.capitalize()}Backward0", check=check)
     by_tensor = Op(name, impl, kind="elementwise", args="x y", d=rules, node=f"{name.capitalize()}Backward1", check=check)

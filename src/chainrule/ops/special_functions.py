@@ -274,7 +274,7 @@ lgamma = declare.unary(
     "lgamma", _scalar_first(math.lgamma, in_double(_lgamma)), lambda t, x: t * digamma(x), check=not_complex("lgamma_vml_cpu"),
     doc="log |Γ(input)|, elementwise.",
 )  # fmt: skip
-digamma = declare.unary(
+digamma: Any = declare.unary(
     "digamma", in_double(_digamma), lambda t, x: t * _polygamma(x, n=1), check=not_complex("digamma"),
     doc="The derivative of log Γ, elementwise; NaN at negative whole numbers.",
 )  # fmt: skip
@@ -365,7 +365,7 @@ def _polygamma_impl(x: Any, *, n: int) -> Any:
     return kernel(x)
 
 
-_polygamma = Op(
+_polygamma: Op = Op(
     "polygamma", _polygamma_impl, kind="elementwise", d=[lambda t, x, n: t * _polygamma(x, n=n + 1)], result="float",
     check=not_complex("polygamma"),
 )  # fmt: skip
@@ -475,11 +475,11 @@ def _i1_over(out: Any, x: Any) -> Any:
     return where(flat, 0.5, out / where(flat, 1, x))
 
 
-i1 = declare.unary(
+i1: Any = declare.unary(
     "special_i1", in_double(_grown(_i1e)), lambda t, x, out: t * (i0(x) - _i1_over(out, x)), method=False,
     check=not_complex("i1_cpu"), doc="The modified Bessel function of the first kind of order 1, elementwise.",
 )  # fmt: skip
-i1e = declare.unary(
+i1e: Any = declare.unary(
     "special_i1e", in_double(_i1e), lambda t, x, out: t * (i0e(x) - _sign_of(x) * out - _i1_over(out, x)), method=False,
     node="SpecialI1EBackward0", check=not_complex("i1e_cpu"), doc="``exp(-abs(input)) * i1(input)``, elementwise.",
 )  # fmt: skip
