@@ -1,7 +1,7 @@
 """Short programs and their recorded answers.
 
-A file of programs has them parted by lines `# %%`; each says `import torch` or uses the name `torch`.  A program's answer is
-what it prints, its warnings, and the type and first line of its error.
+A file of programs is no module: lines `# %%` part them, and each says `import torch` or uses the name `torch`.  A program's
+answer is what it prints, its warnings, and the type and first line of its error.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ def programs(path):
 
 
 def files():
-    return sorted(p for p in HERE.glob("*_programs.py") if p.name != "test_programs.py")
+    return sorted(HERE.glob("*_programs.txt"))
 
 
 def run(source, torch, package):
@@ -36,7 +36,8 @@ def run(source, torch, package):
         except Exception as e:
             error = f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}"
     text = re.sub(r"0x[0-9a-f]+", "0x", out.getvalue())
-    return {"out": text, "warnings": [str(w.message).split(". ")[0] for w in caught if not any(t in str(w.message) for t in NOISE)], "error": error}
+    told = [str(w.message).split(". ")[0] for w in caught if not any(t in str(w.message) for t in NOISE)]
+    return {"out": text, "warnings": told, "error": error}
 
 
 def same(got, want):

@@ -2,8 +2,9 @@
 
 import json
 
-import chainrule
 import pytest
+
+import chainrule
 
 from .runner import files, programs, run, same
 
