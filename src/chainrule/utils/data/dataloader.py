@@ -13,6 +13,9 @@ from .sampler import BatchSampler, RandomSampler, SequentialSampler, _int64
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+
+
 class _Endless:
     """The "sampler" of a stream."""
 
@@ -40,6 +43,10 @@ class DataLoader:
         *, prefetch_factor: int | None = None, persistent_workers: bool = False, pin_memory_device: str = "", in_order: bool = True,
     ) -> None:  # fmt: skip
         _check(num_workers, timeout, prefetch_factor, persistent_workers)
+        if multiprocessing_context is not None and num_workers == 0:
+            raise ValueError(
+                "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got num_workers=0"
+            )
         self.dataset = dataset
         self.num_workers = num_workers
         self.prefetch_factor = 2 if num_workers > 0 and prefetch_factor is None else prefetch_factor
@@ -73,18 +80,26 @@ class DataLoader:
         self.batch_sampler = batch_sampler
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self._workers: Any = None
+        self._base_seed = 0
+        self._ready = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and self.__dict__.get("_ready"):
+            raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
+        object.__setattr__(self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
         from ...ops.factories import empty
 
-        base_seed = int(empty((), dtype=_int64()).random_(generator=self.generator).item())  # type: ignore[attr-defined]
+        if self._workers is None:  # workers that live on keep the seed that they were started with
+            self._base_seed = int(empty((), dtype=_int64()).random_(generator=self.generator).item())  # type: ignore[attr-defined]
         indices = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
         if self.num_workers == 0:
             fetch = fetcher(self.dataset, self.batch_sampler is not None, self.collate_fn, self.drop_last)
             return _in_process(fetch, indices)
         from .workers import over_workers
 
-        return over_workers(self, indices, base_seed)
+        return over_workers(self, indices, self._base_seed)
 
     def __len__(self) -> int:
         if self._streams:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -152,6 +153,9 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
             counts.append(math.floor(len(dataset) * share))
         for i in range(len(dataset) - sum(counts)):
             counts[i % len(counts)] += 1
+        for i, n in enumerate(counts):
+            if n == 0:
+                warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=2)
         lengths = counts
     total: Any = sum(lengths)
     if total != len(dataset):

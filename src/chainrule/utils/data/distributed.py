@@ -13,7 +13,8 @@ class DistributedSampler(Sampler[int]):
     """Every ``num_replicas``-th index from ``rank`` on, of the order that the epoch's seed gives."""
 
     def __init__(
-        self, dataset: Any, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True, seed: int = 0, drop_last: bool = False
+        self, dataset: Any, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True, seed: int = 0,
+        drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
             from ... import distributed

@@ -14,6 +14,12 @@ from .worker_info import WorkerInfo, become
 _END = "end of the stream"
 
 
+class _Text(str):
+    """A text that a KeyError shows as it is."""
+
+    __repr__ = str.__str__
+
+
 class _Failure:
     """An exception of a worker, with its traceback as text."""
 
@@ -24,7 +30,7 @@ class _Failure:
     def reraise(self) -> None:
         """Raise it here, as the same type where that takes a message."""
         try:
-            error = self.kind(self.text)
+            error = KeyError(_Text(self.text)) if self.kind is KeyError else self.kind(self.text)
         except TypeError:
             raise RuntimeError(self.text) from None
         raise error
