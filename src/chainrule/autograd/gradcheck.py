@@ -86,7 +86,7 @@ class _Check:
                     )
                 self.diff.append(i)
         if not self.diff:
-            raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+            raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
         self.outs = self.differentiable(self.func(*self.ins))
         if not self.outs:
             raw = [o for o in _listed(self.func(*self.ins)) if isinstance(o, Tensor)]

@@ -163,7 +163,7 @@ class Walk:
             for fn in list(hooks.pre.values()):
                 answer = fn(given)
                 if answer is not None:
-                    given = answer if isinstance(answer, tuple) else (answer,)
+                    given = checked_answers(fn, answer, given)
             sent = [self.untensor(t) for t in given]
         return sent if type(g) is list else sent[0]
 
@@ -173,9 +173,7 @@ class Walk:
         for fn in list(fns.values()):
             answer = fn(t)
             if answer is not None:
-                if not isinstance(answer, Tensor):
-                    raise TypeError(f"hook '{getattr(fn, '__name__', fn)}' has returned an incorrect type (got {type(answer).__name__}, but expected Variable)")
-                t = answer
+                t = checked_answer(fn, answer, t)
         return self.untensor(t)
 
     def untensor(self, t: Any) -> Any:
@@ -222,6 +220,33 @@ def _tensor(ct: Any) -> Any:
     return ct if ct is None or isinstance(ct, Tensor) else wrap(ct)
 
 
+def checked_answer(fn: Any, answer: Any, was: Any) -> Any:
+    """What a hook returned in place of the cotangent ``was``: refused unless it is as that one."""
+    if answer is None or was is None:
+        if answer is not None:
+            raise RuntimeError("can't replace a None gradient with a non-None value")
+        return answer
+    if not isinstance(answer, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(answer).__name__}'")
+    name = getattr(fn, "__name__", fn)
+    if answer.dtype is not was.dtype:
+        kinds = f"(was torch.{was.dtype.scalar_name}Tensor got torch.{answer.dtype.scalar_name}Tensor)"
+        raise RuntimeError(f"hook '{name}' has changed the type of value {kinds}")
+    if answer.shape != was.shape:
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
+    return answer
+
+
+def checked_answers(fn: Any, answers: Any, were: tuple[Any, ...]) -> tuple[Any, ...]:
+    """:func:`checked_answer` for a tuple of them."""
+    if not isinstance(answers, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(answers).__name__}'")
+    if len(answers) != len(were):
+        name = getattr(fn, "__name__", fn)
+        raise RuntimeError(f"hook '{name}' has returned an incorrect number of values (got {len(answers)}, but expected {len(were)})")
+    return tuple([checked_answer(fn, a, w) for a, w in zip(answers, were)])
+
+
 def run_post_hooks(node: Node, cts: Sequence[Any], g: Any) -> Sequence[Any]:
     """Node hooks: ``fn(grad_inputs, grad_outputs)``."""
     raw = any(isinstance(c, (np.ndarray, np.generic)) for c in cts)
@@ -231,7 +256,7 @@ def run_post_hooks(node: Node, cts: Sequence[Any], g: Any) -> Sequence[Any]:
     for fn in list(node.hooks.post.values()):
         answer = fn(given, outs)
         if answer is not None:
-            given = answer if isinstance(answer, tuple) else (answer,)
+            given = checked_answers(fn, answer, given)
     return [t._value if raw and t is not None else t for t in given]
 
 

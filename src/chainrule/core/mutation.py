@@ -173,7 +173,7 @@ def stale_error(node: Node, write: Write, value: Any, output_of: str, expected: 
     """PyTorch's message, and the line that did it."""
     from .dtype import FROM_NUMPY
 
-    kind = {"float32": "Float", "float64": "Double"}.get(FROM_NUMPY[value.dtype].name, FROM_NUMPY[value.dtype].name)
+    kind = FROM_NUMPY[value.dtype].scalar_name
     shape = ", ".join(map(str, value.shape))
     where = f" The value was overwritten by {write.operation}"
     where += f" at {line_of(write.where)}." if write.where else "."

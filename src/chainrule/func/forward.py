@@ -23,7 +23,9 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
     (tensor(0.), tensor(2.))
     """
     if not isinstance(primals, tuple):
-        raise RuntimeError(f"jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got {type(primals)}")
+        raise RuntimeError(
+            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
+        )
     flat, spec = tree_flatten(primals)
     flat_t, spec_t = tree_flatten(tangents)
     if spec != spec_t:
@@ -31,10 +33,12 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
             "jvp(f, primals, tangents): Expected primals and tangents to have the same python structure. For example, if primals is a"
             f" tuple of 3 tensors, tangents also must be. Got primals with structure {spec} and tangents with structure {spec_t}"
         )
-    for i, (p, t) in enumerate(zip(flat, flat_t, strict=True)):
+    if not flat:
+        raise RuntimeError("jvp(f, primals, tangents): Expected primals to contain at least one Tensor.")
+    for p, t in zip(flat, flat_t, strict=True):
         for name, x in (("primals", p), ("tangents", t)):
             if not isinstance(x, Tensor):
-                raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to contain only Tensors, got {type(x)} at index {i}")
+                raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to only contain Tensors, got {type(x)}")
         if tuple(p.shape) != tuple(t.shape):
             raise RuntimeError(TANGENT_SHAPE.format(list(p.shape), list(t.shape)))
     with new_level() as level:
@@ -49,7 +53,9 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
         values, pushed = [], []
         for o in outs:
             if not isinstance(o, Tensor):
-                raise RuntimeError(f"jvp(f, primals, tangents): Expected f(*primals) to be a function that has only Tensor outputs, got {type(o)}")
+                raise RuntimeError(
+                    f"jvp(f, primals, tangents): expected f(*primals) to return only tensors, got unsupported type {type(o)}"
+                )
             value, tangent = split_dual(o, level)
             if tangent is None:
                 if strict:

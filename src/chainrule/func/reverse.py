@@ -107,10 +107,10 @@ def grad_and_value(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool
 
 
 def _tensor_argument(x: Any) -> Any:
-    if isinstance(x, Tensor) and not (x.dtype.is_floating_point or x.dtype.is_complex):
-        raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
     if not isinstance(x, Tensor):
-        raise ValueError(f"Expected all inputs to be Tensors, got {type(x)}")
+        raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+    if not (x.dtype.is_floating_point or x.dtype.is_complex):
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     return x
 
 
@@ -122,6 +122,8 @@ def _require_scalar(output: Any) -> None:
             "grad_and_value(f)(*args): Expected f(*args) to return a scalar Tensor, got tensor with "
             f"{output.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
         )
+    if output.dtype.is_complex:
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
 
 
 def grad(func: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -153,7 +155,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     with new_level() as level:
         MODES.grad = True
         flat, spec = tree_flatten(primals)
-        tracked = [_lift(level, outer)(x) for x in flat]
+        tracked = [_lift(level, outer)(_tensor_argument(x) if isinstance(x, Tensor) else x) for x in flat]
         output = func(*tree_unflatten(tracked, spec))
         aux = None
         if has_aux:
@@ -161,11 +163,13 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 raise RuntimeError("vjp(f, *primals): output of function f should be a tuple: (output, aux) if has_aux is True")
             output, aux = output
         outs, out_spec = tree_flatten(output)
+        if not outs or outs == [None]:
+            raise RuntimeError(f"vjp(f, *primals): Expected f to be a function that has non-empty output (got output = {outs})")
         for o in outs:
             if not isinstance(o, Tensor):
-                raise RuntimeError(f"vjp(f, *primals): Expected f(*primals) to be a function that has non-empty output or only Tensor outputs, got {type(o)}")
-        if not outs:
-            raise RuntimeError("vjp(f, *primals): Expected f(*primals) to be a function that has non-empty output, got " + repr(output))
+                raise RuntimeError(
+                    f"vjp(f, *primals): expected f(*primals) to return only tensors, got unsupported type {type(o)}"
+                )
         value = tree_map(lambda t: lower(t, level), output)
         aux = tree_map(lambda t: lower(t, level), aux)
     leaves = [t for t in tracked if isinstance(t, Tensor) and level_of(t) == level]
@@ -177,6 +181,13 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. cotangents:"
                 f" {ct_spec}, primal output: {out_spec}"
             )
+        for k, (o, ct) in enumerate(zip(outs, cts, strict=True)):
+            if not isinstance(ct, Tensor):
+                raise TypeError(f"gradients can be either Tensors or None, but got {type(ct).__name__}")
+            if ct.shape != o.shape:
+                raise RuntimeError(
+                    f"Mismatch in shape: grad_output[{k}] has a shape of {ct.shape} and output[{k}] has a shape of {o.shape}."
+                )
         found = _pull(outs, cts, leaves, level, keep=retain_graph)
         pieces = iter(found)
         back = [next(pieces) if isinstance(t, Tensor) and level_of(t) == level else t for t in tracked]
