@@ -44,7 +44,7 @@ def agree(program, inputs, gradients=True, loose=1.0):
     if theirs is not None:
         if "not implemented for" not in str(theirs):
             assert error is not None, f"no error; PyTorch's {theirs!r}"
-            assert type(error) is type(theirs), f"{error!r}; PyTorch's {theirs!r}"
+            assert type(error) is type(theirs) or two_reasons(error, theirs), f"{error!r}; PyTorch's {theirs!r}"
         return
     outs = tensors_in(want, torch.Tensor)
     if any(t.dtype == torch.complex32 for t in outs):
@@ -56,6 +56,11 @@ def agree(program, inputs, gradients=True, loose=1.0):
     compare(got, want, loose=loose)
     if gradients:
         compare_gradients(got, want, mine, inputs, loose=loose)
+
+
+def two_reasons(error, theirs):
+    """Dims that are wrong in two ways: which is noticed first is nobody's."""
+    return "multiple times" in str(error) and "non-zero size" in str(theirs)
 
 
 # -- elementwise -----------------------------------------------------------------------------------------------------
@@ -106,6 +111,8 @@ def test_operators_with_numbers(symbol, number, dtype, shape, reflected):
     f = OPERATORS[symbol]
     if dtype == "complex64" and not cmath.isfinite(number):
         return  # PyTorch multiplies the number by 1 + 0j on the way: ∞ · 0j
+    if dtype == "float16" and isinstance(number, complex):
+        return  # NumPy has no complex number of two halves
     agree(lambda T, x: f(number, x) if reflected else f(x, number), [filled(shape, dtype, grad=dtype in FLOATS)])
 
 
