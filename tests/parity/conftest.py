@@ -18,11 +18,9 @@ def pytest_collection_modifyitems(config, items):
     chosen = os.environ.get("CHAINRULE_PARITY", "0")
     if chosen == "all":
         return
-    left_out = []
-    for item in list(items):
-        shares = SHARES.get(item.path.name)
-        if shares is not None and zlib.crc32(item.nodeid.encode()) % shares != int(chosen) % shares:
-            left_out.append(item)
-            items.remove(item)
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
+    kept, left_out = [], []
+    for item in items:
+        shares = SHARES.get(item.path.name, 1)
+        (kept if zlib.crc32(item.nodeid.encode()) % shares == int(chosen) % shares else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
