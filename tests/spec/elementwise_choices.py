@@ -72,6 +72,7 @@ ROWS = [
     *[Row(n, lambda T, x, y, n=n: getattr(T, n)(x, y), (ints(3, 1), ints(4)),) for n in BITS],
     Row("bits of truth", lambda T, x, y: (x & y, x | y, x ^ y, ~x), (bools(8), bools(8)), op=(*BITS, "bitwise_not")),
     Row("bits of numbers", lambda T, x: (x & 3, 1 | x, x ^ True, ~x), (ints(5, dtype="int16"),), op=(*BITS, "bitwise_not")),
+    *[Row(n, lambda T, x, y, n=n: getattr(T, n)(x, y), (ints(3, 1, lo=-12, hi=12), ints(4, lo=-12, hi=12)),) for n in ("gcd", "lcm")],
     Row("bitwise_left_shift", lambda T, x, y: (x << y, x << 2, 1 << y), (ints(5, dtype="int32"), ints(5, hi=34, dtype="int32"))),
     Row("bitwise_right_shift", lambda T, x, y: (x >> y, x >> 1), (ints(5, lo=-99, hi=99), ints(5, hi=66))),
     Row("bitwise_not", lambda T, x: (~x, T.bitwise_not(x)), (ints(5, dtype="uint8"),)),

@@ -214,6 +214,15 @@ remainder = _remainder_pair("remainder", _remainder, div_floor)
 remainder.__doc__ = "What is left of ``input / other`` rounded down: the sign is that of ``other``.  Elementwise and broadcast."
 
 
+def _common(name: str, impl: Any, doc: str) -> Any:
+    check = unimplemented(f"{name}_cpu", BOOL, FLOAT, COMPLEX)
+    return declare.binary(name, impl, None, check=check, doc=doc)
+
+
+gcd = _common("gcd", np.gcd, "The greatest common divisor of two integers, elementwise and broadcast; not negative.")
+lcm = _common("lcm", np.lcm, "The least common multiple of two integers, elementwise and broadcast; not negative.")
+
+
 def _operator(function: Any, swapped: bool) -> Any:
     def method(self: Tensor, other: Any) -> Any:
         if not isinstance(other, (Tensor, int, float, np.generic)):
@@ -315,7 +324,9 @@ __all__ = [
     "fmod",
     "frac",
     "frexp",
+    "gcd",
     "heaviside",
+    "lcm",
     "ldexp",
     "nextafter",
     "remainder",
