@@ -33,10 +33,6 @@ def _added(product: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return run
 
 
-def _zero_or(g: Any, beta: Any, x_shape: Sequence[int]) -> Any:
-    return sum_to(scale(g, beta), shape=tuple(x_shape))
-
-
 def _op(name: str, product: Any, left: Callable[..., Any], right: Callable[..., Any], node: str) -> Op:
     """``beta x + alpha a b``; ``left(g, b)`` and ``right(g, a)`` are the cotangents of the bilinear product."""
 
@@ -70,9 +66,9 @@ def _op(name: str, product: Any, left: Callable[..., Any], right: Callable[..., 
     return Op(
         name, _added(product), kind="general", args="input mat1 mat2", node=node, jvp=tangent, batch=batch,
         vjp=[
-            lambda g, beta, input_shape: _zero_or(g, beta, input_shape),
-            lambda g, mat2, alpha, mat1_shape: left(scale(g, alpha), mat2, mat1_shape),
-            lambda g, mat1, alpha, mat2_shape: right(scale(g, alpha), mat1, mat2_shape),
+            lambda g, beta, input_shape: sum_to(scale(g, beta.conjugate()), shape=tuple(input_shape)),
+            lambda g, mat2, alpha, mat1_shape: left(scale(g, alpha.conjugate()), mat2, mat1_shape),
+            lambda g, mat1, alpha, mat2_shape: right(scale(g, alpha.conjugate()), mat1, mat2_shape),
         ],
     )  # fmt: skip
 

@@ -313,6 +313,8 @@ def _checked(function: str, input: Any, weight: Any, bias: Any, dims: int) -> tu
     single = input.ndim == dims + 1
     if not single and input.ndim != dims + 2:
         raise _rank_error(function, input, dims)
+    if weight.ndim < 3:
+        raise RuntimeError("weight should have at least three dimensions")
     if weight.ndim != dims + 2:
         got = [1] * dims
         raise RuntimeError(
@@ -340,7 +342,7 @@ def _check_numbers(stride: Ints, padding: Ints, dilation: Ints, groups: int) -> 
     if min(stride) <= 0:
         raise RuntimeError("non-positive stride is not supported")
     if min(dilation) <= 0:
-        raise RuntimeError("non-positive dilation is not supported")
+        raise RuntimeError("dilation should be greater than zero" + ("" if min(dilation) else f", but got {list(dilation)}"))
 
 
 def _check_weight(x: Tensor, w: Tensor, b: Tensor | None, groups: int, transposed: bool) -> None:
@@ -369,6 +371,18 @@ def _check_weight(x: Tensor, w: Tensor, b: Tensor | None, groups: int, transpose
         )
 
 
+def _check_same(input: Any, weight: Any, dims: int) -> None:
+    """What PyTorch checks first where the padding is 'same'."""
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        return
+    if 3 <= weight.ndim != dims + 2:
+        shape = input.shape if input.ndim == dims + 2 else (1, *input.shape)
+        raise RuntimeError(
+            f"Expected {weight.ndim}-dimensional input for {weight.ndim}-dimensional weight{text(weight.shape)}, but got"
+            f" {len(shape)}-dimensional input of size {text(shape)} instead"
+        )
+
+
 def _same(x: Tensor, kernel: Ints, stride: Ints, dilation: Ints) -> tuple[Tensor, Ints]:
     """The input and the padding that keep the size; the input itself is padded where the two ends differ."""
     if any(s != 1 for s in stride):
@@ -384,6 +398,8 @@ def _same(x: Tensor, kernel: Ints, stride: Ints, dilation: Ints) -> tuple[Tensor
 def _convolution(
     function: str, dims: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
+    if padding == "same":
+        _check_same(input, weight, dims)
     x, single = _checked(function, input, weight, bias, dims)
     stride, dilation = _numbers("stride", stride, dims), _numbers("dilation", dilation, dims)
     kernel = tuple(weight.shape[2:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from ..core.dtype import int64
@@ -92,6 +93,15 @@ def _check_margin(margin: float) -> None:
         raise ValueError(f"margin must be greater than 0, got {margin}")
 
 
+def _check_ranks(*tensors: Tensor) -> None:
+    a, p, n = [t.ndim for t in tensors]
+    if a != p or a != n:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor"
+            f" {a}D, positive {p}D, and negative {n}D inputs"
+        )
+
+
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -102,12 +112,7 @@ def triplet_margin_loss(
     """
     reduction = checked(_reduction(size_average, reduce, reduction))
     _check_margin(margin)
-    ranks = anchor.ndim, positive.ndim, negative.ndim
-    if len(set(ranks)) > 1:
-        raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor"
-            f" {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
-        )
+    _check_ranks(anchor, positive, negative)
     near: Any = pairwise_distance(anchor, positive, p, eps)
     far: Any = pairwise_distance(anchor, negative, p, eps)
     if swap:
@@ -124,13 +129,8 @@ def triplet_margin_with_distance_loss(
         raise ValueError(f"{reduction} is not a valid value for reduction")
     _check_margin(margin)
     distance: Any = pairwise_distance if distance_function is None else distance_function
+    _check_ranks(anchor, positive, negative)
     near, far = distance(anchor, positive), distance(anchor, negative)
-    ranks = anchor.ndim, positive.ndim, negative.ndim
-    if len(set(ranks)) > 1:
-        raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor"
-            f" {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
-        )
     if swap:
         far = far.minimum(distance(positive, negative))
     return reduced((margin + near - far).clamp_min(0), reduction)  # type: ignore[no-any-return]
@@ -200,21 +200,34 @@ def multi_margin_loss(
     reduction = checked(_reduction(size_average, reduce, reduction))
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    if weight is not None and weight.ndim != 1:
-        raise ValueError("weight must be one-dimensional")
-    classes = input.shape[-1]
+    _check_rows(input)
+    classes = input.shape[-1] if input.ndim else 1
+    n = input.shape[0] if input.ndim == 2 else 1
+    if target.ndim > 1 or prod(target.shape) != n:
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). Expected target"
+            f" size [{n}], but got {text(target.shape)}. Input has shape {text(input.shape)}."
+        )
+    if weight is not None:
+        if weight.ndim != 1:
+            raise ValueError("weight must be one-dimensional")
+        if weight.shape[0] != classes:
+            raise RuntimeError(f"inconsistent weight size, expected {classes} but got {text(weight.shape)}")
     if target.dtype is not int64:
         raise RuntimeError(f"expected scalar type Long but found {target.dtype.scalar_name}")
-    if input.ndim > 2 or target.ndim > 1 or (input.ndim == 2 and target.shape[0] != input.shape[0]):
-        raise RuntimeError(f"inconsistent target size, expected {text(input.shape[:1])} but got {text(target.shape)}")
 
     def loss(x: Any, t: Any) -> Any:
         _in_range(t, 0, classes)
         mask = (t.unsqueeze(-1) == t.new_tensor(list(range(classes)))).to(x.dtype)
         return _multi_op(x, mask, weight, p=p, margin=margin, reduction=reduction)
 
-    flat = target.reshape(()) if input.ndim == 1 else target
+    flat = target.reshape(()) if input.ndim < 2 else target
     return _single(input, flat, reduction, loss)  # type: ignore[no-any-return]
+
+
+def _check_rows(input: Tensor) -> None:
+    if input.ndim > 2 or 0 in input.shape[-1:]:
+        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {text(input.shape)}")
 
 
 def _in_range(target: Any, low: int, high: int) -> None:
@@ -255,9 +268,10 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = No
     """
     check_tensors("multilabel_margin_loss", ("input", "target"), (input, target))
     reduction = checked(_reduction(size_average, reduce, reduction))
+    _check_rows(input)
     if target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {text(target.shape)} for input of size: {text(input.shape)}")
-    classes = input.shape[-1]
+    classes = input.shape[-1] if input.ndim else 1
 
     def loss(x: Any, t: Any) -> Any:
         _in_range(t, -1, classes)

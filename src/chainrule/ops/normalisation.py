@@ -161,6 +161,10 @@ def _batch_norm(
     _floating(x, "batch_norm")
     _one_dtype(x, weight, bias, running_mean, running_var)
     shape = tuple(x._value.shape)
+    if len(shape) < 2:
+        if not shape or shape[0]:
+            raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+        return x * 1  # type: ignore[operator, no-any-return]
     affine = (1, shape[1]) + (1,) * (len(shape) - 2)
     if not training:
         return _applied(batch_norm_eval, _record_eval, (x, weight, bias, running_mean, running_var), {"affine": affine, "eps": eps})
@@ -265,7 +269,8 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     check_tensors("rms_norm", ("input",), (input,))
     shape = _normalized_shape("rms_norm", normalized_shape)
     _check_shapes(input, shape, weight, None, "")
-    _floating(input, "rms_norm")
+    if not input.dtype.is_complex:
+        _floating(input, "rms_norm")
     if eps is None:
         eps = float(np.finfo(wide(np.zeros(1, input.dtype.np)).dtype).eps)
     x: Any = input.float() if input.dtype.itemsize < 4 else input

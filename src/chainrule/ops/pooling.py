@@ -38,25 +38,43 @@ def _pooled(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
     return out
 
 
+def _check_padding(p: int, k: int, d: int) -> None:
+    if p < 0:
+        raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+    if p > (d * (k - 1) + 1) // 2:
+        raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}")
+
+
+def _positive(name: str, mark: str, values: Ints) -> None:
+    if min(values) <= 0:
+        shown = ", ".join(f"{mark}{axis}: {v}" for axis, v in zip("THW"[-len(values) :], values))
+        raise RuntimeError(f"{name} should be greater than zero, but got {shown}")
+
+
 def _out_size(
     function: str, x: Tensor, dims: int, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil: bool
 ) -> Ints:
+    """The size of the result; RuntimeError for arguments that PyTorch refuses, in its order."""
+    if x.ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(f"non-empty {dims + 1}D or {dims + 2}D (batch mode) tensor expected for input")
     if min(stride) == 0:
         raise RuntimeError("stride should not be zero")
-    if min(kernel) <= 0:
-        names = ", ".join(f"k{a}: {k}" for a, k in zip("THW"[-dims:], kernel))
-        raise RuntimeError(f"kernel size should be greater than zero, but got {names}")
-    if min(stride) <= 0:
-        names = ", ".join(f"d{a}: {k}" for a, k in zip("THW"[-dims:], stride))
-        raise RuntimeError(f"stride should be greater than zero, but got {names}")
-    if min(dilation) <= 0:
-        names = ", ".join(f"dilation{a}: {k}" for a, k in zip("THW"[-dims:], dilation))
-        raise RuntimeError(f"dilation should be greater than zero, but got {names}")
-    for p, k, d in zip(padding, kernel, dilation):
-        if p < 0:
-            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
-        if p > (d * (k - 1) + 1) // 2:
-            raise RuntimeError(f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}")
+    for numbers in zip(padding, kernel, dilation):
+        _check_padding(*numbers)
+    _positive("kernel size", "k", kernel)
+    _positive("stride", "d", stride)
+    _positive("dilation", "dilation", dilation)
+    if 0 in x.shape[-dims - 1 :]:
+        if function == "max_pool3d":
+            raise RuntimeError(
+                "max_pool3d_with_indices_out_cpu_template(): Expected input's non-batch dimensions to have positive length, but input has a"
+                f" shape of {text(x.shape)} and non-batch dimension 0 has length zero!"
+            )
+        raise RuntimeError(
+            f"Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:{text(x.shape)}"
+        )
+    if x.dtype is bool_:
+        raise NotImplementedError(f"\"{function}\" not implemented for 'Bool'")
     size = tuple(x.shape[-dims:])
     out = tuple([_pooled(*numbers, ceil) for numbers in zip(size, kernel, stride, padding, dilation)])
     if min(out) < 1:
@@ -66,18 +84,19 @@ def _out_size(
     return out
 
 
-def _check_rank(function: str, x: Any, dims: int) -> None:
-    check_tensors(function, ("input",), (x,))
-    if x.ndim not in (dims + 1, dims + 2):
-        if dims == 3:
-            raise RuntimeError(f"non-empty 4D or 5D (batch mode) tensor expected for input, but got {text(x.shape)}")
-        raise RuntimeError("non-empty 3D or 4D (batch mode) tensor expected for input")
-    if 0 in x.shape[-dims - 1 :]:
+def _check_line(x: Tensor, kernel: int, stride: int, padding: int, dilation: int, ceil: bool) -> None:
+    """What max_pool1d refuses in words of its own."""
+    if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
         raise RuntimeError(
-            f"Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:{text(x.shape)}"
+            f"max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:{text(x.shape)}"
         )
-    if x.dtype is bool_:
-        raise NotImplementedError(f"\"{function}\" not implemented for 'Bool'")
+    for name, n in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+        if n <= 0:
+            raise RuntimeError(f"max_pool1d() {name} must be greater than zero, but got {n}")
+    _check_padding(padding, kernel, dilation)
+    out = _pooled(x.shape[-1], kernel, stride, padding, dilation, ceil)
+    if out <= 0:
+        raise RuntimeError(f"max_pool1d() Invalid computed output size: {out}")
 
 
 def _line(function: str, x: Any) -> Tensor:
@@ -97,11 +116,12 @@ def _max(function: str, dims: int, input: Any, kernel_size: Any, stride: Any, pa
     stride = _numbers(function, "stride", stride, dims, kernel)
     padding, dilation = _numbers(function, "padding", padding, dims), _numbers(function, "dilation", dilation, dims)
     x = input
+    check_tensors(function, ("input",), (input,))
     if dims == 1:
+        _check_line(input, kernel[0], stride[0], padding[0], dilation[0], ceil_mode)
         x = _line(function, input)
         kernel, stride, padding, dilation = _flat(kernel, 1), _flat(stride, 1), _flat(padding, 0), _flat(dilation, 1)
         dims = 2
-    _check_rank(function, x, dims)
     out = _out_size(function, x, dims, kernel, stride, padding, dilation, ceil_mode)
     pair = max_pool[dims](x, kernel=kernel, stride=stride, padding=padding, dilation=dilation, cells=out)
     return pair if x is input else tuple([t.squeeze(-2) for t in pair])
@@ -177,12 +197,12 @@ def _avg(
         x = _line(function, input)
         kernel, stride, padding = _flat(kernel, 1), _flat(stride, 1), _flat(padding, 0)
         dims = 2
-    _check_rank(function, x, dims)
+    check_tensors(function, ("input",), (x,))
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
+    out = _out_size(function, x, dims, kernel, stride, padding, (1,) * dims, ceil_mode)
     if x.dtype is not int64 and not x.dtype.is_floating_point:
         raise NotImplementedError(f"\"avg_pool{dims}d\" not implemented for '{x.dtype.scalar_name}'")
-    out = _out_size(function, x, dims, kernel, stride, padding, (1,) * dims, ceil_mode)
     r = avg_pool[dims](
         x, size=tuple(x.shape[-dims:]), kernel=kernel, stride=stride, padding=padding, cells=out, include=include, divisor=divisor
     )
@@ -246,19 +266,31 @@ def _norm_of(mean: Any, p: float, count: int) -> Any:
 
 
 def _target(function: str, x: Any, output_size: Any, dims: int) -> Ints:
+    """The output size of adaptive pooling, None filled in; errors in PyTorch's words."""
     check_tensors(function, ("input",), (x,))
+    average = function.startswith("adaptive_avg")
     given = (output_size,) * dims if isinstance(output_size, int) or output_size is None else tuple(output_size)
-    if len(given) == 1 and dims == 1:
-        given = tuple(given)
-    if len(given) != dims or x.ndim not in (dims + 1, dims + 2):
-        if len(given) != dims:
+    if dims > 1 and len(given) and x.ndim <= len(given):
+        raise ValueError(f"Input dimension should be at least {len(given) + 1}")
+    if len(given) != dims:
+        if dims == 1:
+            raise RuntimeError(f"{function}() argument 'output_size' should contain one int (got {len(given)})")
+        if average:
             raise RuntimeError(f"{function}: output_size must be {dims}")
-        raise RuntimeError(
-            f"{function}(): Expected {dims + 1}D or {dims + 2}D tensor, but got {text(x.shape)}"
-            if dims < 3
-            else f"{function}(): Expected 4D or 5D tensor, but got {text(x.shape)}"
-        )
-    return tuple([int(n) if o is None else int(o) for o, n in zip(given, x.shape[-dims:])])
+        raise RuntimeError(f"{function}(): internal error: output_size.size() must be {dims}")
+    if x.ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(f"{function}(): Expected {dims + 1}D or {dims + 2}D tensor, but got {text(x.shape)}")
+    out = tuple([int(n) if o is None else int(o) for o, n in zip(given, x.shape[-dims:])])
+    if min(out) < 0:
+        shown = (1, *out) if dims == 1 else out
+        if average:
+            raise RuntimeError(
+                f"adaptive_avg_pool{len(shown)}d: elements of output_size must be greater than or equal to 0 but received"
+                f" {{{', '.join(map(str, shown[:2]))}{''.join(f',{n}' for n in shown[2:])}}}"
+            )
+        worst = next(n for n in out if n < 0)
+        raise RuntimeError(f"Trying to create tensor with negative dimension {worst}: {text((*x.shape[: x.ndim - dims], *shown))}")
+    return out
 
 
 def _adaptive_avg(function: str, dims: int, input: Any, output_size: Any) -> Tensor:
@@ -346,9 +378,10 @@ def _unpool(function: str, dims: int, input: Any, indices: Any, kernel_size: Any
     if indices.dtype is not int64:
         raise RuntimeError(f"elements in indices should be type int64 but got: {indices.dtype.scalar_name}")
     if indices.shape != input.shape:
+        end = (1,) if dims == 1 else ()  # a sequence is unpooled as an image of one column
         raise RuntimeError(
             "Expected shape of indices to be same as that of the input tensor"
-            f" ({text(input.shape)}) but got indices tensor with shape: {text(indices.shape)}"
+            f" ({text((*input.shape, *end))}) but got indices tensor with shape: {text((*indices.shape, *end))}"
         )
     default = tuple([(n - 1) * s + k - 2 * p for n, s, k, p in zip(input.shape[-dims:], stride, kernel, padding)])
     size = default

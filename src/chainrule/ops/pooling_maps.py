@@ -110,7 +110,7 @@ def _flat_places(x: Any, index: Any, size: Ints) -> Any:
     """Indices into planes of ``size`` as indices into the whole array."""
     dims = len(size)
     planes = prod(index.shape[: index.ndim - dims])
-    return index.reshape(planes, -1) + (np.arange(planes) * prod(size))[:, None]
+    return index.reshape(planes, prod(index.shape[index.ndim - dims :])) + (np.arange(planes) * prod(size))[:, None]
 
 
 def _scatter(g: Any, index: Any, *, size: Ints, add: bool) -> Any:
@@ -181,7 +181,7 @@ def _adaptive_max(x: Any, *, cells: Ints) -> tuple[Any, Any]:
     bounds = [_cells(n, o) for n, o in zip(size, cells)]
     for cell in offsets(cells):
         part = tuple([slice(*b[i]) for b, i in zip(bounds, cell)])
-        seen = x[(..., *part)].reshape(*lead, -1)
+        seen = x[(..., *part)].reshape(*lead, flat[part].size)
         first = np.argmax(wide(seen), axis=-1)
         top[(..., *cell)] = np.take_along_axis(seen, first[..., None], -1)[..., 0]
         where[(..., *cell)] = flat[part].reshape(-1)[first]
@@ -212,7 +212,9 @@ def _divisors(size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints
 
 def _divide(x: Any, size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints, include: bool, divisor: int | None) -> Any:
     n = divisor if divisor is not None else _divisors(size, kernel, stride, padding, cells, include)
-    return x // n if x.dtype.kind in "iu" else x / np.asarray(n, x.dtype)
+    if x.dtype.kind in "iu":  # towards zero, as C divides
+        return np.sign(x) * (np.abs(x) // n)
+    return x / np.asarray(n, x.dtype)
 
 
 def _avg_pool(
@@ -293,11 +295,11 @@ def along_axes(x: Any, matrices: Sequence[Any]) -> Any:
     for axis, m in enumerate(matrices):
         m = m.astype(r.dtype, copy=False)
         if axis == dims - 1:
-            r = r @ m.T
+            r = np.matmul(r, m.T, order="C")
         else:
             at = r.ndim - dims + axis
             rest = r.shape[at + 1 :]
-            r = (m @ r.reshape(*r.shape[: at + 1], -1)).reshape(*r.shape[:at], m.shape[0], *rest)
+            r = (m @ r.reshape(*r.shape[: at + 1], prod(rest))).reshape(*r.shape[:at], m.shape[0], *rest)
     return r.astype(x.dtype, copy=False)
 
 

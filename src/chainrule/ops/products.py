@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.apply import FLOATS
 from ..core.op import Op
 from ..core.tensor import Tensor
 from .structure import expand_to, permute, sum_dims, sum_to, view
@@ -69,8 +70,8 @@ def _matmul(x: Any, y: Any) -> Any:
             return x * y
         if y.ndim == 2 and x.ndim > 2:  # one large product instead of many small ones
             return x.reshape(-1, x.shape[-1]).dot(y).reshape(*x.shape[:-1], y.shape[-1]) if x.size else np.matmul(x, y)
-        return np.matmul(x, y)
-    return np.asarray(np.matmul(wide(x), wide(y))).astype(x.dtype)
+        return np.matmul(x, y, order="C")  # its result would follow the strides of its operands
+    return np.asarray(np.matmul(wide(x), wide(y), order="C")).astype(x.dtype)
 
 
 def _lifted(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
@@ -145,7 +146,7 @@ dot = Op(
 
 
 def _column_sums(x: Any) -> Any:
-    if x.dtype in BLAS and x.ndim == 2 and x.shape[0] <= 512:
+    if x.dtype in FLOATS and x.ndim == 2 and x.shape[0] <= 512:
         return ones(x.dtype, x.shape[0]).dot(x)
     return add_over(x, dim=tuple(range(x.ndim - 1)), keepdim=False)
 

@@ -276,13 +276,13 @@ def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None)
 
 def _to_pixels(x: Any, *, factor: int) -> Any:
     *lead, c, h, w = x.shape
-    r = x.reshape(-1, c // factor**2, factor, factor, h, w).transpose(0, 1, 4, 2, 5, 3)
+    r = x.reshape(prod(lead), c // factor**2, factor, factor, h, w).transpose(0, 1, 4, 2, 5, 3)
     return r.reshape(*lead, c // factor**2, h * factor, w * factor)
 
 
 def _to_channels(x: Any, *, factor: int) -> Any:
     *lead, c, h, w = x.shape
-    r = x.reshape(-1, c, h // factor, factor, w // factor, factor).transpose(0, 1, 3, 5, 2, 4)
+    r = x.reshape(prod(lead), c, h // factor, factor, w // factor, factor).transpose(0, 1, 3, 5, 2, 4)
     return r.reshape(*lead, c * factor**2, h // factor, w // factor)
 
 
