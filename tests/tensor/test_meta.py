@@ -69,3 +69,21 @@ def test_a_module_on_meta_has_no_data():
     assert layer.weight.is_meta
     assert layer(torch.empty(5, 3, device="meta")).shape == (5, 2)
     assert layer.to_empty(device="cpu").weight.shape == (2, 3)
+
+
+def test_views_keep_their_strides():
+    x = torch.empty(2, 3, device="meta")
+    assert x.t().stride() == (1, 3) and not x.t().is_contiguous()
+    assert x[:, ::2].stride() == (3, 2) and x.expand(4, 2, 3).stride() == (0, 3, 1)
+    assert x.t().contiguous().stride() == (2, 1)
+
+
+def test_large_products_cost_nothing():
+    layer = torch.nn.Linear(30000, 40000, device="meta")
+    y = layer(torch.empty(64, 512, 30000, device="meta"))
+    assert y.shape == (64, 512, 40000)
+    assert torch.nn.Conv2d(3, 64, 3, stride=2, padding=1, device="meta")(torch.empty(8, 3, 32, 30, device="meta")).shape == (8, 64, 16, 15)
+    assert (torch.empty(5, 1, 3, 4, device="meta") @ torch.empty(2, 4, 7, device="meta")).shape == (5, 2, 3, 7)
+    assert (torch.empty(4, device="meta") @ torch.empty(4, device="meta")).shape == ()
+    with pytest.raises(RuntimeError, match="must match the size of tensor b"):
+        torch.empty(2, 3, device="meta") + torch.empty(4, device="meta")

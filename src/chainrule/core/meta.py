@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
+from .size import broadcast_pair
 from .tensor import Tensor, wrap
 from .value import Value, interpreted
 
@@ -47,6 +48,14 @@ class Meta(Value):
         """An array of this shape and dtype over one element of memory."""
         return np.ndarray(self._shape, self._dtype, np.zeros((), self._dtype), 0, (0,) * len(self._shape))
 
+    def laid_out(self) -> Any:
+        """An array of this shape, dtype and strides: addresses that nobody touches, as far as the system gives them."""
+        count = self._dtype.itemsize + sum([(n - 1) * s for n, s in zip(self._shape, self.strides, strict=True)])
+        try:
+            return np.ndarray(self._shape, self._dtype, np.empty(count if 0 not in self._shape else 0, np.uint8), 0, self.strides)
+        except MemoryError:
+            return self.dummy()
+
     def interpret(self, op: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         raws = [a._value if isinstance(a, Tensor) else a for a in args]
         if op.kind in ("elementwise", "multilinear"):
@@ -57,12 +66,13 @@ class Meta(Value):
             return _elementwise(op, args, kw)
         if op.infer is not None:
             return interpreted(op.infer(*raws, **kw), wrap)
+        view = op.kind == "view"
         token = enter(IGNORE)
         try:
-            result = op.impl(*[r.dummy() if isinstance(r, Meta) else r for r in raws], **kw)
+            result = op.impl(*[(r.laid_out() if view else r.dummy()) if isinstance(r, Meta) else r for r in raws], **kw)
         finally:
             leave(token)
-        return interpreted(result, meta_like)
+        return interpreted(result, _view_like if view else meta_like)
 
     def concrete(self, what: str) -> Any:
         if what == "numpy":
@@ -85,11 +95,23 @@ def meta_like(value: Any) -> Tensor:
     return wrap(Meta(value.shape, value.dtype))
 
 
+def _view_like(value: Any) -> Tensor:
+    return wrap(Meta(value.shape, value.dtype, value.strides))
+
+
 def _elementwise(op: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
+    """The dtype comes from running on one element each, the shape from broadcasting."""
     from .apply import elementwise
 
-    stand_ins = [wrap(a._value.dummy()) if isinstance(a, Tensor) and isinstance(a._value, Meta) else a for a in args]
-    return meta_like(elementwise(op, tuple(stand_ins), None, kw)._value)
+    shape: tuple[int, ...] = ()
+    stand_ins = []
+    for a in args:
+        if isinstance(a, Tensor):
+            shape = broadcast_pair(shape, tuple(a._value.shape))
+            if isinstance(a._value, Meta):
+                a = wrap(np.zeros((1,) * a._value.ndim, a._value.numpy_dtype))
+        stand_ins.append(a)
+    return wrap(Meta(shape, elementwise(op, tuple(stand_ins), None, kw)._value.dtype))
 
 
 __all__ = ["Meta", "meta_like"]
