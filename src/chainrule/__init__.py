@@ -348,6 +348,7 @@ from .ops.order import (
     sort,
     topk,
 )
+from .ops.parts import as_strided_scatter, diagonal_scatter, select_scatter, slice_scatter
 from .ops.patterns import tril_indices, triu_indices, vander
 from .ops.pooling import (
     adaptive_avg_pool1d,
@@ -469,17 +470,13 @@ from .ops.shape import (
 )
 from .ops.slicing import (
     as_strided,
-    as_strided_scatter,
     chunk,
     diagonal,
-    diagonal_scatter,
     dsplit,
     hsplit,
     narrow,
     narrow_copy,
     select,
-    select_scatter,
-    slice_scatter,
     split,
     split_with_sizes,
     tensor_split,
