@@ -2,8 +2,9 @@
 
 import io
 
-import chainrule
 import pytest
+
+import chainrule
 
 torch = pytest.importorskip("torch")
 

@@ -4,8 +4,9 @@ import io
 import pickle
 from collections import OrderedDict
 
-import chainrule as torch
 import pytest
+
+import chainrule as torch
 
 
 def again(obj, **options):

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..core.dual import make_dual as _make_dual
 from ..core.dual import TANGENT_SHAPE, split_dual
+from ..core.dual import make_dual as _make_dual
 from ..core.modes import MODES
 from ..core.tensor import Tensor, wrap
 

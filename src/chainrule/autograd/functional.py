@@ -22,6 +22,8 @@ class _recording:
     def __exit__(self, *exc: object) -> None:
         MODES.grad = self._before
 
+_V_IS_NEEDED = "The vector v can only be None if the input to the user-provided function is a single Tensor with a single element."
+
 
 def _as_tuple(x: Any, argument: str, function: str) -> tuple[bool, tuple[Tensor, ...]]:
     if isinstance(x, Tensor):
@@ -33,7 +35,8 @@ def _as_tuple(x: Any, argument: str, function: str) -> tuple[bool, tuple[Tensor,
     for i, el in enumerate(x):
         if not isinstance(el, Tensor):
             raise TypeError(
-                f"The {argument} given to {function} must be either a Tensor or a tuple of Tensors but the value at index {i} has type {type(el)}."
+                f"The {argument} given to {function} must be either a Tensor or a tuple of Tensors but the value at index {i} has type"
+                f" {type(el)}."
             )
     return True, x
 
@@ -93,7 +96,8 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         ins = _prepared(ins, create_graph)
         several_out, outs = _outputs(func, ins, "vjp")
         cts = _vector_for(v, outs, "vjp")
-        grads = _filled(_gradients(outs, ins, cts, create_graph), ins, strict, "The output of the user-provided function is independent of input")
+        found = _gradients(outs, ins, cts, create_graph)
+        grads = _filled(found, ins, strict, "The output of the user-provided function is independent of input")
     out = _released(outs if several_out else outs[0], create_graph)
     return out, _released(grads if several else grads[0], create_graph)
 
@@ -117,7 +121,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         ins = _prepared(ins, create_graph)
         if v is None:
             if len(ins) != 1 or ins[0].numel() != 1:  # type: ignore[attr-defined]
-                raise RuntimeError("The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")
+                raise RuntimeError(_V_IS_NEEDED)
             tangents: Sequence[Any] = [ins[0].detach().ones_like()]  # type: ignore[attr-defined]
         else:
             _s, tangents = _as_tuple(v, "v", "jvp")
@@ -152,9 +156,13 @@ def jacobian(
     several, ins = _as_tuple(inputs, "inputs", "jacobian")
     if strategy == "forward-mode":
         if create_graph:
-            raise NotImplementedError("torch.autograd.functional.jacobian: `create_graph=True` and `strategy=\"forward-mode\"` are not supported together (yet).")
+            raise NotImplementedError(
+                "torch.autograd.functional.jacobian: `create_graph=True` and `strategy=\"forward-mode\"` are not supported together (yet)."
+            )
         if not vectorize:
-            raise NotImplementedError("torch.autograd.functional.jacobian: `vectorize=False` and `strategy=\"forward-mode\"` are not supported together (yet).")
+            raise NotImplementedError(
+                "torch.autograd.functional.jacobian: `vectorize=False` and `strategy=\"forward-mode\"` are not supported together (yet)."
+            )
         from ..func import jacfwd
 
         blocks = jacfwd(func, tuple(range(len(ins))))(*[x.detach() for x in ins])  # type: ignore[attr-defined]
@@ -166,7 +174,10 @@ def jacobian(
         if strict:
             for i, o in enumerate(outs):
                 if not o.requires_grad:
-                    raise RuntimeError(f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in a differentiable manner from the input when running in strict mode.")
+                    raise RuntimeError(
+                        f"Output {i} of the user-provided function does not require gradients. The outputs must be computed in a"
+                        " differentiable manner from the input when running in strict mode."
+                    )
         make = _rows_at_once if vectorize else _rows_one_by_one
         rows = [make(o, ins, create_graph, strict) for o in outs]
     return _nested(rows, several, several_out, create_graph)
@@ -187,7 +198,8 @@ def _rows_one_by_one(o: Tensor, ins: Sequence[Tensor], create_graph: bool, stric
     flat = o.reshape(-1)  # type: ignore[attr-defined]
     columns: list[list[Tensor]] = [[] for _ in ins]
     for j in range(flat.numel()):
-        grads = _filled(_gradients((flat[j],), ins, None, create_graph), ins, strict, "Output 0 of the user-provided function is independent of input")
+        found = _gradients((flat[j],), ins, None, create_graph)
+        grads = _filled(found, ins, strict, "Output 0 of the user-provided function is independent of input")
         for column, g in zip(columns, grads, strict=True):
             column.append(g)
     shape = tuple(o.shape)
@@ -200,10 +212,15 @@ def _rows_at_once(o: Tensor, ins: Sequence[Tensor], create_graph: bool, strict: 
     from ..func.reverse import standard_basis
 
     if strict:
-        raise RuntimeError("torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either set `strict=False` or `vectorize=False`.")
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. Please either set"
+            " `strict=False` or `vectorize=False`."
+        )
     basis = standard_basis([o])
     if o.requires_grad:
-        grads: Sequence[Any] = _grad(o, list(ins), (basis[0],), create_graph=create_graph, retain_graph=True, allow_unused=True, is_grads_batched=True)
+        grads: Sequence[Any] = _grad(
+            o, list(ins), (basis[0],), create_graph=create_graph, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
     else:
         grads = (None,) * len(ins)
     shape = tuple(o.shape)
@@ -266,7 +283,7 @@ def _hessian_product(func: Callable[..., Any], inputs: Any, v: Any, create_graph
         ins = _prepared(ins, create_graph)
         if v is None:
             if len(ins) != 1 or ins[0].numel() != 1:  # type: ignore[attr-defined]
-                raise RuntimeError("The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")
+                raise RuntimeError(_V_IS_NEEDED)
             vector: Sequence[Any] = [ins[0].detach().ones_like()]  # type: ignore[attr-defined]
         else:
             _s, vector = _as_tuple(v, "v", name)

@@ -27,7 +27,7 @@ def inplace(name: str, function: Callable[..., Any], x: Tensor, args: tuple[Any,
     Raises RuntimeError for a leaf that requires gradient, a result of another shape or of a dtype that ``x`` cannot
     hold, and memory that several elements share.
     """
-    recording = MODES.grad and (records(x) or any([isinstance(a, Tensor) and a._gn is not None for a in (*args, *kw.values())]))
+    recording = MODES.grad and (records(x) or any(isinstance(a, Tensor) and a._gn is not None for a in (*args, *kw.values())))
     if recording:
         check_writable(x)
         source = wrap_with(snapshot(x._value), x._gn) if x._gn is not LEAF else x

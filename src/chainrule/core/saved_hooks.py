@@ -49,7 +49,8 @@ def unpacked(node: Node) -> Any:
         if isinstance(value, Packed):
             tensor = value.unpack(value.obj)
             if not isinstance(tensor, Tensor):
-                raise TypeError("Output of saved tensor unpack_hook expected to be a Tensor but got result of type " + type(tensor).__name__)
+                kind = type(tensor).__name__
+                raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {kind}")
             return tensor._value
         if isinstance(value, tuple):
             return tuple([one(v) for v in value])

@@ -158,7 +158,7 @@ def _take(x: Any, *, steps: Any, layout: Any) -> Any:
 def _put(g: Any, *, steps: Any, layout: Any) -> Any:
     out = _blank(layout)
     at = replay(out, steps)
-    if 0 not in at.strides and not any([op.name in ("unfold", "as_strided") for op, _, _ in steps]):
+    if 0 not in at.strides and not any(op.name in ("unfold", "as_strided") for op, _, _ in steps):
         at[...] = g
         return out
     out = np.zeros(layout[0], layout[1])  # several elements of the view may be one place

@@ -99,7 +99,9 @@ def _process_inputs(in_dims: Any, args: tuple[Any, ...], func: Any) -> tuple[lis
             size = n
         elif n != size:
             sizes = [x._value.shape[d % x.dim()] for x, d in zip(leaves, dims, strict=True) if d is not None]
-            raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension")
+            raise ValueError(
+                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+            )
     if size is None:
         raise ValueError("vmap: Expected at least one Tensor to vmap over")
     return dims, leaves, spec, size
@@ -159,6 +161,7 @@ def _chunked(
         piece = [x if d is None else x.narrow(d, start, n) for x, d in zip(leaves, dims, strict=True)]
         flat, out_spec = tree_flatten(_mapped(func, piece, dims, spec, out_dims, randomness, n, kw))
         parts.append(flat)
-    where = [out_dims] * len(parts[0]) if isinstance(out_dims, int) or out_dims is None else _broadcast_dims(out_dims, tree_unflatten(parts[0], out_spec))
+    one_for_all = isinstance(out_dims, int) or out_dims is None
+    where = [out_dims] * len(parts[0]) if one_for_all else _broadcast_dims(out_dims, tree_unflatten(parts[0], out_spec))
     joined = [column[0] if d is None else cat(list(column), dim=d) for column, d in zip(zip(*parts, strict=True), where or [], strict=True)]
     return tree_unflatten(joined, out_spec)

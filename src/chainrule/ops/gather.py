@@ -20,7 +20,7 @@ from .compare import where
 from .dims import one_dim, value_of
 from .shape import expand, reshape
 from .slicing import sliced
-from .structure import cast, view
+from .structure import cast
 
 ndarray = np.ndarray
 

@@ -140,7 +140,17 @@ def _bound(value: Any) -> int:
 def _is_mask(index: Tensor) -> bool:
     v = index._value
     dtype = v.numpy_dtype if isinstance(v, Value) else v.dtype
-    return bool(dtype == bool or dtype == np.uint8)
+    return bool(dtype.kind == "b" or dtype == np.uint8)
+
+
+def _refuse_for_number(item: Any) -> None:
+    if type(item) is int:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to"
+            " a number"
+        )
+    if type(item) is slice:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
 
 
 def parse(shape: tuple[int, ...], index: Any) -> Parsed:
@@ -155,13 +165,8 @@ def parse(shape: tuple[int, ...], index: Any) -> Parsed:
             named += 1
     alone = len(given) == 1 and given[0] is index
     ndim = len(shape)
-    if ndim == 0 and alone and type(items[0]) is int:
-        raise IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim tensor to"
-            " a number"
-        )
-    if ndim == 0 and alone and type(items[0]) is slice:
-        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    if ndim == 0 and alone:
+        _refuse_for_number(items[0])
     if named > ndim:
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
     found = Parsed()

@@ -17,7 +17,8 @@ from ..core.tensor import Tensor, wrap
 from .dims import index_of
 from .shape import at_least, reshape
 from .slicing import cat_op, slice_op, stack_op
-from .structure import cast_to, view as view_op
+from .structure import cast_to
+from .structure import view as view_op
 
 ndarray = np.ndarray
 
@@ -138,7 +139,8 @@ def stack(tensors: Any, dim: Any = 0, *, out: Tensor | None = None) -> Tensor:
     dim = normalize_dim(index_of("stack", "dim", dim, 2), len(first) + 1)
     for k, x in enumerate(given):
         if x._value.shape != first:
-            raise RuntimeError(f"stack expects each tensor to be equal size, but got {text(first)} at entry 0 and {text(x._value.shape)} at entry {k}")
+            other = text(x._value.shape)
+            raise RuntimeError(f"stack expects each tensor to be equal size, but got {text(first)} at entry 0 and {other} at entry {k}")
     result: Tensor = stack_op(*given, dim=dim)
     return result if out is None else write_out(out, result)
 

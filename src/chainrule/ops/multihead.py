@@ -69,6 +69,25 @@ def _heads(x: Any, n: int, heads: int) -> Any:
     return x.reshape(x.shape[0], n * heads, x.shape[-1] // heads).transpose(0, 1)
 
 
+def _one_for_each(mask: Any, n: int, length: int, source: int) -> Any:
+    """A mask of (length, source) or (n, length, source) with three dimensions."""
+    if mask is None:
+        return None
+    want = (length, source) if mask.ndim == 2 else (n, length, source)
+    if tuple(mask.shape) != want:
+        raise RuntimeError(f"The shape of the {len(want)}D attn_mask is {mask.shape}, but should be {want}.")
+    return mask.unsqueeze(0) if mask.ndim == 2 else mask
+
+
+def _attention(q: Any, k: Any, v: Any, mask: Any, p: float) -> tuple[Any, Any]:
+    """What attention takes of the values, and its weights."""
+    scores = (q * math.sqrt(1.0 / q.shape[-1])) @ k.transpose(-2, -1)
+    weights = softmax(scores if mask is None else scores + mask, -1)
+    if p > 0.0:
+        weights = dropout(weights, p)
+    return weights @ v, weights
+
+
 def multi_head_attention_forward(
     query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int, in_proj_weight: Tensor | None,
     in_proj_bias: Tensor | None, bias_k: Tensor | None, bias_v: Tensor | None, add_zero_attn: bool, dropout_p: float,
@@ -105,12 +124,7 @@ def multi_head_attention_forward(
     mask: Any = _as_floats(attn_mask, q, "attn_mask")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     q, k, v = _projected(q, k, v, None if use_separate_proj_weight else in_proj_weight, separate, in_proj_bias, width)
-    if mask is not None and mask.ndim == 2:
-        if tuple(mask.shape) != (length, k.shape[0]):
-            raise RuntimeError(f"The shape of the 2D attn_mask is {mask.shape}, but should be {(length, k.shape[0])}.")
-        mask = mask.unsqueeze(0)
-    elif mask is not None and tuple(mask.shape) != (n * num_heads, length, k.shape[0]):
-        raise RuntimeError(f"The shape of the 3D attn_mask is {mask.shape}, but should be {(n * num_heads, length, k.shape[0])}.")
+    mask = _one_for_each(mask, n * num_heads, length, k.shape[0])
     extra = 0
     if bias_k is not None and bias_v is not None:
         k, v = cat([k, bias_k.repeat(1, n, 1)]), cat([v, bias_v.repeat(1, n, 1)])
@@ -132,11 +146,8 @@ def multi_head_attention_forward(
         mask = rows if mask is None else mask + rows
     p = dropout_p if training else 0.0
     if need_weights:
-        scores = (q * math.sqrt(1.0 / head)) @ k.transpose(-2, -1)
-        weights = softmax(scores if mask is None else scores + mask, -1)
-        if p > 0.0:
-            weights = dropout(weights, p)
-        r = (weights @ v).transpose(0, 1).reshape(length * n, width)
+        r, weights = _attention(q, k, v, mask, p)
+        r = r.transpose(0, 1).reshape(length * n, width)
         r = linear(r, out_proj_weight, out_proj_bias).reshape(length, n, width)
         weights = weights.reshape(n, num_heads, length, source)
         if average_attn_weights:

@@ -14,8 +14,8 @@ from ..core.size import Shape, text
 from ..core.tensor import Tensor
 from ..core.value import Value
 from . import declare
-from .dims import one_dim, value_of
 from .compare import where
+from .dims import one_dim, value_of
 from .gather import into, scatter_reduce_op
 from .index import add_at, index_op
 from .quick import recorder
@@ -224,7 +224,9 @@ def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: 
         raise RuntimeError(f"index_add_(): Expected dtype int32/int64 for index but got: {index.dtype.scalar_name}")
     if i.ndim > 1:
         kind = index.dtype.scalar_name
-        raise IndexError(f"index_add_(): Index is supposed to be a vector, but got dim: {i.ndim} with type: {kind} and size: {text(i.shape)}")
+        raise IndexError(
+            f"index_add_(): Index is supposed to be a vector, but got dim: {i.ndim} with type: {kind} and size: {text(i.shape)}"
+        )
     if source.dtype is not input.dtype:
         raise RuntimeError(
             f"index_add_(): self ({input.dtype.scalar_name}) and source ({source.dtype.scalar_name}) must have the same scalar type"

@@ -26,7 +26,9 @@ from ..core.views import as_view
 from . import declare
 from .dims import many_dims, one_dim, sizes, value_of
 from .strides import restride
-from .structure import clone, expand_to, permute as permute_op, view as view_op
+from .structure import clone, expand_to
+from .structure import permute as permute_op
+from .structure import view as view_op
 
 ndarray = np.ndarray
 

@@ -1,4 +1,4 @@
-"""Views of a part: select, slice, split, unbind, diagonal, windows, strides; and writing such a part into a copy."""
+"""Views of a part: select, slice, split, unbind, diagonal, windows, strides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.batching import along_dims, batch_size, bring
-from ..core.op import OPS, Op
+from ..core.op import Op
 from ..core.outputs import write_out
 from ..core.size import Shape, contiguous_strides, normalize_dim, text
 from ..core.tensor import Tensor, materialise, wrap
@@ -16,7 +16,7 @@ from ..core.views import as_view, as_views
 from . import declare
 from .dims import index_of, one_dim, sizes, value_of
 from .strides import offset, restride
-from .structure import cast_to, view as view_op
+from .structure import view as view_op
 
 ndarray = np.ndarray
 
@@ -299,7 +299,9 @@ def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
 
 
 @declare.method
-def tensor_split(input: Tensor, indices_or_sections: Any = None, dim: Any = 0, *, indices: Any = None, sections: Any = None) -> tuple[Tensor, ...]:
+def tensor_split(
+    input: Tensor, indices_or_sections: Any = None, dim: Any = 0, *, indices: Any = None, sections: Any = None
+) -> tuple[Tensor, ...]:
     """Views along ``dim``: so many of nearly equal length, or cut before each of the given indices."""
     given = next((a for a in (indices_or_sections, indices, sections) if a is not None), None)
     shape = value_of("tensor_split", input).shape
@@ -327,7 +329,9 @@ def _clipped(x: Tensor, dim: int, start: int, end: int) -> Tensor:
 def _axis_split(name: str, input: Tensor, given: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     shape = value_of(name, input).shape
     if len(shape) < least:
-        raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {len(shape)} dimensions!")
+        raise RuntimeError(
+            f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {len(shape)} dimensions!"
+        )
     if isinstance(given, int):
         if given <= 0 or shape[dim] % given:
             raise RuntimeError(
@@ -425,10 +429,13 @@ def _windows_back(g: Any, *, shape: Shape, dim: int, size: int, step: int) -> An
     return out
 
 
+def _batch_windows(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    return along_dims("dim")(op, args, mask, kw) if args[0].ndim > 1 else view_op(args[0], shape=(*args[0].shape, 1))
+
+
 unfold_op = Op(
-    "unfold", _windows, kind="view",
+    "unfold", _windows, kind="view", batch=_batch_windows,
     vjp=[lambda g, x_shape, dim, size, step: unfold_back(g, shape=tuple(x_shape), dim=dim, size=size, step=step)],
-    batch=lambda op, args, mask, kw: along_dims("dim")(op, args, mask, kw) if args[0].ndim > 1 else view_op(args[0], shape=(*args[0].shape, 1)),
 )  # fmt: skip
 unfold_back: Op = Op(
     "unfold_back", _windows_back, kind="linear",
@@ -453,7 +460,7 @@ def unfold(input: Tensor, dimension: Any, size: Any, step: Any) -> Tensor:
     return unfold_op(input, dim=dim, size=size, step=step)  # type: ignore[no-any-return]
 
 
-Tensor.unfold = unfold
+declare.attach(unfold, "unfold")
 
 
 # as_strided
@@ -474,7 +481,8 @@ def _strided_back(g: Any, *, size: Shape, stride: Shape, start: int | None, geom
     shared = np.zeros(top, np.int64)
     np.add.at(shared, mine, 1)
     # Elements of the input that are one memory location share what arrives there.
-    return np.asarray((memory[mine] / np.maximum(shared[mine], 1)).astype(g.dtype)) if shared.max(initial=0) > 1 else np.asarray(memory[mine])
+    found = memory[mine]
+    return np.asarray((found / np.maximum(shared[mine], 1)).astype(g.dtype) if shared.max(initial=0) > 1 else found)
 
 
 def _places(shape: Shape, strides: Shape, begin: int) -> Any:
@@ -532,85 +540,6 @@ def strided_arguments(v: Any, size: Any, stride: Any, storage_offset: Any) -> di
     return {"size": size, "stride": stride, "start": start, "geometry": geometry}
 
 
-# A part written into a copy
-
-
-def _put(x: Any, src: Any, *, at: dict[str, Any], part: str) -> Any:
-    out = np.array(x)
-    OPS[part].impl(out, **at)[...] = src
-    return out
-
-
-def _clear(x: Any, *, at: dict[str, Any], part: str) -> Any:
-    return _put(x, 0, at=at, part=part)
-
-
-def _batch_put(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
-    at = {k: v + 1 if k.startswith("dim") else v for k, v in kw["at"].items()}
-    return op(*bring(args, mask, batch_size(args, mask)), at=at, part=kw["part"])
-
-
-clear: Op = Op("clear", _clear, kind="linear", vjp=[lambda g, at, part: clear(g, at=at, part=part)], batch=_batch_put)
-
-
-def _putting(name: str, node: str) -> Op:
-    rules = [lambda g, at, part: clear(g, at=at, part=part), lambda g, at, part: OPS[part](g, **at)]
-    return Op(name, _put, kind="linear", args="x src", vjp=rules, batch=_batch_put, node=node)
-
-
-select_scatter_op = _putting("select_scatter", "SelectScatterBackward0")
-slice_scatter_op = _putting("slice_scatter", "SliceScatterBackward0")
-diagonal_scatter_op = _putting("diagonal_scatter", "DiagonalScatterBackward0")
-
-
-def _scattered(op: Op, part: Op, input: Tensor, src: Any, at: dict[str, Any]) -> Tensor:
-    v = value_of(op.name, input)
-    want = tuple(part.impl(np.broadcast_to(np.zeros((), np.int8), v.shape), **at).shape)
-    have = tuple(value_of(op.name, src, "src", 2).shape)
-    if have != want:
-        raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {text(have)}, slice size = {text(want)}")
-    return op(input, cast_to(src, input.dtype), at=at, part=part.name)  # type: ignore[no-any-return]
-
-
-@declare.method
-def select_scatter(input: Tensor, src: Tensor, dim: Any, index: Any) -> Tensor:
-    """A copy of ``input`` whose ``index`` of ``dim`` holds ``src``."""
-    shape = value_of("select_scatter", input).shape
-    dim = one_dim("select_scatter", dim, len(shape), position=3)
-    index = index_of("select_scatter", "index", index, 4)
-    n = shape[dim]
-    if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {text(shape)} at dimension {dim}")
-    return _scattered(select_scatter_op, select_op, input, src, {"dim": dim, "index": index % n})
-
-
-@declare.method
-def slice_scatter(input: Tensor, src: Tensor, dim: Any = 0, start: Any = None, end: Any = None, step: Any = 1) -> Tensor:
-    """A copy of ``input`` whose ``start:end:step`` of ``dim`` holds ``src``."""
-    shape = value_of("slice_scatter", input).shape
-    dim = one_dim("slice_scatter", dim, len(shape), position=3)
-    if step <= 0:
-        raise RuntimeError("slice step must be positive")
-    start, end, step = slice(start, end, step).indices(shape[dim])
-    return _scattered(slice_scatter_op, slice_op, input, src, {"dim": dim, "start": start, "end": max(start, end), "step": step})
-
-
-@declare.method
-def diagonal_scatter(input: Tensor, src: Tensor, offset: Any = 0, dim1: Any = 0, dim2: Any = 1) -> Tensor:
-    """A copy of ``input`` whose diagonal holds ``src``."""
-    ndim = value_of("diagonal_scatter", input).ndim
-    at = {"offset": offset, "dim1": one_dim("diagonal_scatter", dim1, ndim, "dim1", 4), "dim2": one_dim("diagonal_scatter", dim2, ndim, "dim2", 5)}
-    return _scattered(diagonal_scatter_op, diagonal_op, input, src, at)
-
-
-@declare.method
-def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Tensor:
-    """A copy of ``input`` whose elements at ``as_strided(size, stride, storage_offset)`` hold ``src``."""
-    out = input.clone()
-    as_strided(out, size, stride, storage_offset).copy_(src)
-    return out
-
-
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates of flat ``indices`` into a tensor of ``shape``, one tensor a dimension.
 
@@ -630,6 +559,6 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
 
 
 __all__ = [
-    "as_strided", "as_strided_scatter", "chunk", "diagonal", "diagonal_scatter", "dsplit", "hsplit", "narrow", "narrow_copy", "select",
-    "select_scatter", "slice_scatter", "split", "split_with_sizes", "tensor_split", "unbind", "unravel_index", "unsafe_chunk", "unsafe_split", "vsplit",
+    "as_strided", "chunk", "diagonal", "dsplit", "hsplit", "narrow", "narrow_copy", "select", "split", "split_with_sizes",
+    "tensor_split", "unbind", "unravel_index", "unsafe_chunk", "unsafe_split", "vsplit",
 ]  # fmt: skip

@@ -35,7 +35,9 @@ def _rebuild_tensor_v2(storage: Any, offset: int, size: Any, stride: Any, requir
     return t.requires_grad_() if requires_grad else t
 
 
-def _rebuild_tensor_v3(storage: Any, offset: int, size: Any, stride: Any, requires_grad: bool, _hooks: Any, kind: dtype, _metadata: Any = None) -> Any:
+def _rebuild_tensor_v3(
+    storage: Any, offset: int, size: Any, stride: Any, requires_grad: bool, _hooks: Any, kind: dtype, _metadata: Any = None
+) -> Any:
     return _rebuild_tensor_v2(storage.view(kind.np), offset, size, stride, requires_grad, _hooks)
 
 

@@ -18,7 +18,10 @@ from ..autograd.graph import saved_tensors_hooks
 from ..core.grad import backward as _backward
 from ..core.tensor import Tensor
 
-__all__ = ["CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential", "detach_variable", "noop_context_fn", "set_checkpoint_debug_enabled"]
+__all__ = [
+    "CheckpointError", "CheckpointFunction", "checkpoint", "checkpoint_sequential", "detach_variable", "noop_context_fn",
+    "set_checkpoint_debug_enabled",
+]  # fmt: skip
 
 DEFAULT_DETERMINISM_MODE = "default"
 
@@ -94,7 +97,8 @@ class CheckpointFunction(Function):
 
 
 def checkpoint(
-    function: Callable[..., Any], *args: Any, use_reentrant: bool | None = None, context_fn: Callable[[], tuple[Any, Any]] = noop_context_fn,
+    function: Callable[..., Any], *args: Any, use_reentrant: bool | None = None,
+    context_fn: Callable[[], tuple[Any, Any]] = noop_context_fn,
     determinism_check: str = DEFAULT_DETERMINISM_MODE, debug: bool = False, early_stop: bool = True, **kwargs: Any,
 ) -> Any:  # fmt: skip
     """``function(*args, **kwargs)``, whose intermediate values are computed again in backward.
@@ -109,8 +113,8 @@ def checkpoint(
     """
     if use_reentrant is None:
         raise ValueError(
-            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended, but if you"
-            " need to preserve the current default behavior, you can pass use_reentrant=True. Refer to docs for more details on the"
+            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended, but if"
+            " you need to preserve the current default behavior, you can pass use_reentrant=True. Refer to docs for more details on the"
             " differences between the two variants."
         )
     preserve = kwargs.pop("preserve_rng_state", True)
@@ -152,7 +156,8 @@ class _Frame:
         if index not in self.again:
             raise CheckpointError(
                 "torch.utils.checkpoint: A different number of tensors was saved during the original forward and recomputation.\n"
-                f"Number of tensors saved during forward: {len(self.metadata)}\nNumber of tensors saved during recomputation: {len(self.again)}"
+                f"Number of tensors saved during forward: {len(self.metadata)}\n"
+                f"Number of tensors saved during recomputation: {len(self.again)}"
             )
         return self.again.pop(index)
 
@@ -162,10 +167,12 @@ class _Frame:
 
         def pack(tensor: Tensor) -> int:
             k = len(found)
-            if k < len(self.metadata) and self.check == DEFAULT_DETERMINISM_MODE and self.metadata[k] != (tuple(tensor.shape), tensor.dtype):
+            compared = k < len(self.metadata) and self.check == DEFAULT_DETERMINISM_MODE
+            if compared and self.metadata[k] != (tuple(tensor.shape), tensor.dtype):
                 raise CheckpointError(
                     "torch.utils.checkpoint: Recomputed values for the following tensors have different metadata than during the forward"
-                    f" pass.\ntensor at position {k}:\nsaved metadata: {self.metadata[k]}\nrecomputed metadata: {(tuple(tensor.shape), tensor.dtype)}"
+                    f" pass.\ntensor at position {k}:\nsaved metadata: {self.metadata[k]}\n"
+                    f"recomputed metadata: {(tuple(tensor.shape), tensor.dtype)}"
                 )
             found.append(tensor.detach())  # type: ignore[attr-defined]
             if self.early_stop and len(found) == len(self.metadata):
@@ -182,9 +189,10 @@ def checkpoint_sequential(functions: Any, segments: int, input: Any, use_reentra
     if use_reentrant is None:
         use_reentrant = True
         warnings.warn(
-            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant parameter should be passed explicitly. In version 2.13 we will"
-            " raise an exception if use_reentrant is not passed. use_reentrant=False is recommended, but if you need to preserve the current"
-            " default behavior, you can pass use_reentrant=True. Refer to docs for more details on the differences between the two variants.",
+            "torch.utils.checkpoint.checkpoint_sequential: the use_reentrant parameter should be passed explicitly. In version 2.13 we"
+            " will raise an exception if use_reentrant is not passed. use_reentrant=False is recommended, but if you need to preserve the"
+            " current default behavior, you can pass use_reentrant=True. Refer to docs for more details on the differences between the"
+            " two variants.",
             UserWarning,
             stacklevel=2,
         )

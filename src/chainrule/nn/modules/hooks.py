@@ -117,7 +117,9 @@ class HookMethods:
 
     def _one_kind(self, full: bool) -> None:
         if self.__dict__.setdefault("_is_full_backward_hook", full) is not full:
-            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.")
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
+            )
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` when the gradients of the outputs are known."""

@@ -13,8 +13,15 @@ from typing import Any
 from ...core.tensor import Tensor
 from ..parameter import Buffer, Parameter
 from .hooks import (
-    HOOK_TABLES, HookMethods, call_with_hooks, global_hooks, register_module_backward_hook, register_module_forward_hook,
-    register_module_forward_pre_hook, register_module_full_backward_hook, register_module_full_backward_pre_hook,
+    HOOK_TABLES,
+    HookMethods,
+    call_with_hooks,
+    global_hooks,
+    register_module_backward_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
 )  # fmt: skip
 from .state import StateMethods
 
@@ -276,7 +283,9 @@ class Module(HookMethods, StateMethods):
         for _name, m in self.named_modules(remove_duplicate=remove_duplicate):
             yield m
 
-    def named_modules(self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """This module and all below it, with dotted names."""
         memo = set() if memo is None else memo
         if self in memo:
@@ -347,7 +356,7 @@ class Module(HookMethods, StateMethods):
         """Convert parameters and buffers: ``to(dtype)``, ``to(device)``, ``to(other)``; integers keep their dtype."""
         from ...ops.convert import parse_to
 
-        device, kind, copy, _format = parse_to(args, kwargs)
+        device, kind, _copy, _format = parse_to(args, kwargs)
         if kind is not None and not (kind.is_floating_point or kind.is_complex):
             raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={kind}")
 

@@ -102,9 +102,8 @@ class _BatchNorm(_NormBase):
                 factor = 1.0 / float(self.num_batches_tracked)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         keep = not self.training or self.track_running_stats
-        return F.batch_norm(
-            input, self.running_mean if keep else None, self.running_var if keep else None, self.weight, self.bias, by_batch, factor, self.eps
-        )
+        mean, var = (self.running_mean, self.running_var) if keep else (None, None)
+        return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, factor, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -142,10 +141,12 @@ class _InstanceNorm(_NormBase):
         if input.size(channels) == self.num_features:
             return
         if self.affine:
-            raise ValueError(f"expected input's size at dim={channels} to match num_features ({self.num_features}), but got: {input.size(channels)}.")
+            raise ValueError(
+                f"expected input's size at dim={channels} to match num_features ({self.num_features}), but got: {input.size(channels)}."
+            )
         warnings.warn(
-            f"input's size at dim={channels} does not match num_features. You can silence this warning by not passing in num_features, which"
-            " is not used because affine=False", stacklevel=4,
+            f"input's size at dim={channels} does not match num_features. You can silence this warning by not passing in num_features,"
+            " which is not used because affine=False", stacklevel=4,
         )  # fmt: skip
 
     def forward(self, input: Any) -> Any:

@@ -162,21 +162,24 @@ class StateMethods:
 
         if not isinstance(value, Tensor):
             errors.append(
-                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but received {type(value)}'
+                f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but received'
+                f" {type(value)}"
             )
             return
         if len(target.shape) == 0 and len(value.shape) == 1:
             value = value[0]  # type: ignore[index]
         if tuple(value.shape) != tuple(target.shape):
             errors.append(
-                f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model is {target.shape}."
+                f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model is"
+                f" {target.shape}."
             )
             return
         if target.is_meta and not value.is_meta and not assign:  # type: ignore[attr-defined]
             import warnings
 
             warnings.warn(
-                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a no-op."
+                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current model, which is a"
+                " no-op."
                 " (Did you mean to pass `assign=True` to assign items in the state dictionary to their corresponding key in the module"
                 " instead of copying them in place?)", stacklevel=2,
             )  # fmt: skip
