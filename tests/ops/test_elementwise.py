@@ -346,3 +346,55 @@ def test_parts_are_views():
     w.real.mul_(3)
     (g,) = T.autograd.grad(T.view_as_real(w).sum(), base)
     assert g.tolist() == [3 + 1j]
+
+
+# -- updates in place ----------------------------------------------------------------------------------------------------
+
+
+def test_updates_write_the_memory():
+    array = np.array([1.0, 2.0])
+    x = T.from_numpy(array)
+    x.add_(1).mul_(T.tensor([2.0, 3.0], dtype=T.float64)).sub_(T.tensor(1.0, dtype=T.float64), alpha=0.5).div_(0.5)
+    assert array.tolist() == [7.0, 17.0]
+    x[1:] += x[:1]
+    assert array.tolist() == [7.0, 24.0]
+
+
+def test_updates_of_parameters():
+    w = leaf([1.0, 2.0])
+    (w * w).sum().backward()
+    with T.no_grad():
+        w -= 0.5 * w.grad
+        w.grad.mul_(0)
+    assert w.tolist() == [0.0, 0.0] and w.is_leaf and w.requires_grad
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation."):
+        w += 1
+
+
+def test_updates_are_recorded():
+    x, y = leaf([1.0, 2.0]), T.ones(2)
+    y *= x
+    y -= 1
+    assert y.grad_fn.name() == "SubBackward0"
+    assert T.autograd.grad((y * y).sum(), x)[0].tolist() == [0.0, 2.0]
+
+
+def test_updates_spoil_what_was_saved():
+    x = leaf([1.0, 2.0])
+    y = x.exp()
+    with T.no_grad():
+        y.mul_(2)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation: \[torch.FloatTensor \[2\]\].*at version 1; expected"):
+        y.sum().backward()
+
+
+def test_updates_refuse():
+    x = T.ones(2)
+    with pytest.raises(RuntimeError, match=r"output with shape \[2\] doesn't match the broadcast shape \[3, 2\]"):
+        x += T.ones(3, 2)
+    with pytest.raises(RuntimeError, match=r"The size of tensor a \(2\) must match the size of tensor b \(3\)"):
+        x.mul_(T.ones(3))
+    with pytest.raises(RuntimeError, match="result type Float can't be cast to the desired output type Long"):
+        T.ones(2).long().mul_(1.5)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"):
+        T.ones(1).expand(3).add_(1)

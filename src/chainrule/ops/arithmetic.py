@@ -9,11 +9,11 @@ import numpy as np
 
 from ..core import apply
 from ..core.dtype import BOOL, COMPLEX, INT, dtype
-from ..core.inplace import inplace_of
 from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare
 from .domain import refuse
+from .updates import update_of
 
 _NO_MINUS = (
     "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or"
@@ -64,12 +64,29 @@ _sub = declare.binary("sub", operator.sub, [lambda t: t, lambda t: -t], operator
 _div = declare.binary(
     "div", operator.truediv, [lambda t, y: t / y, lambda t, out, y: -t * out / y], result="float", operator="truediv", method=False
 )
+
+
+def _over(result: Any, x: Any) -> bool:
+    """Whether ``result``, a temporary array, can take what is computed from it and ``x``."""
+    return type(result) is np.ndarray and result.shape == x.shape and result.dtype is x.dtype
+
+
+def _plus(x: Any, y: Any, *, alpha: Any) -> Any:
+    r = y * alpha
+    return np.add(x, r, out=r) if _over(r, x) else x + r
+
+
+def _minus(x: Any, y: Any, *, alpha: Any) -> Any:
+    r = y * alpha
+    return np.subtract(x, r, out=r) if _over(r, x) else x - r
+
+
 _add_scaled = Op(
-    "add_scaled", lambda x, y, *, alpha: x + y * alpha, kind="elementwise", args="x y",
+    "add_scaled", _plus, kind="elementwise", args="x y",
     d=[lambda t: t, lambda t, alpha: t * alpha], node="AddBackward0",
 )  # fmt: skip
 _sub_scaled = Op(
-    "sub_scaled", lambda x, y, *, alpha: x - y * alpha, kind="elementwise", args="x y",
+    "sub_scaled", _minus, kind="elementwise", args="x y",
     d=[lambda t: t, lambda t, alpha: -t * alpha], node="SubBackward0", check=_no_bools,
 )  # fmt: skip
 _from_number = Op(
@@ -89,7 +106,7 @@ def _rtruediv(self: Tensor, other: Any) -> Any:
 declare.attach(_rtruediv, "__rtruediv__")
 
 
-@declare.method(inplace=True)
+@declare.method
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + alpha * other``, elementwise and broadcast.
 
@@ -100,24 +117,29 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     if alpha.__class__ is int and alpha == 1:
         result: Tensor = _add(input, other, out=out)
         return result
-    return _scaled(_add_scaled, input, other, alpha, out)
+    return _scaled(_quick_add_scaled, input, other, alpha, out)
 
 
-@declare.method(inplace=True, aliases=("subtract",))
+@declare.method(aliases=("subtract",))
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``, elementwise and broadcast.  RuntimeError for bool tensors."""
     if alpha.__class__ is int and alpha == 1:
         result: Tensor = _sub(input, other, out=out)
         return result
-    return _scaled(_sub_scaled, input, other, alpha, out)
+    return _scaled(_quick_sub_scaled, input, other, alpha, out)
 
 
-def _scaled(op: Op, input: Any, other: Any, alpha: Any, out: Any) -> Tensor:
-    if isinstance(alpha, Tensor):
-        alpha = alpha.item()
-    kind = apply.operand_dtypes((input, other), None)
-    _check_alpha(kind, alpha)
-    result: Tensor = apply.elementwise(op, (input, other), out, {"alpha": apply.fitting(alpha, kind)})
+_quick_add_scaled, _quick_sub_scaled = apply.several(_add_scaled), apply.several(_sub_scaled)
+
+
+def _scaled(quick: Any, input: Any, other: Any, alpha: Any, out: Any) -> Tensor:
+    if type(alpha) is not float or not isinstance(input, Tensor) or input._value.dtype not in apply.FLOATS:
+        if isinstance(alpha, Tensor):
+            alpha = alpha.item()
+        kind = apply.operand_dtypes((input, other), None)
+        _check_alpha(kind, alpha)
+        alpha = apply.fitting(alpha, kind)
+    result: Tensor = quick((input, other), {"alpha": alpha}, out)
     return result
 
 
@@ -139,7 +161,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return result
 
 
-@declare.method(inplace=True, aliases=("divide",))
+@declare.method(aliases=("divide",))
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
     """``input / other``, elementwise and broadcast; ``rounding_mode`` rounds it: ``'trunc'`` to zero, ``'floor'`` down.
 
@@ -210,12 +232,22 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
     return result
 
 
+def _plus_product(x: Any, a: Any, b: Any, *, value: Any) -> Any:
+    r = a * b if value == 1 else value * a * b
+    return np.add(x, r, out=r) if _over(r, x) else x + r
+
+
+def _plus_quotient(x: Any, a: Any, b: Any, *, value: Any) -> Any:
+    r = a / b if value == 1 else value * a / b
+    return np.add(x, r, out=r) if _over(r, x) else x + r
+
+
 _addcmul = Op(
-    "addcmul", lambda x, a, b, *, value: x + a * b if value == 1 else x + value * a * b, kind="elementwise", args="x a b",
+    "addcmul", _plus_product, kind="elementwise", args="x a b",
     d=[lambda t: t, lambda t, b, value: t * (b * value), lambda t, a, value: t * (a * value)],
 )  # fmt: skip
 _addcdiv = Op(
-    "addcdiv", lambda x, a, b, *, value: x + a / b if value == 1 else x + value * a / b, kind="elementwise", args="x a b",
+    "addcdiv", _plus_quotient, kind="elementwise", args="x a b",
     d=[lambda t: t, lambda t, b, value: t * (value / b), lambda t, a, b, value: -t * (value * (a / (b * b)))],
 )  # fmt: skip
 
@@ -247,9 +279,13 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tens
 
 
 declare.attach(positive, "__pos__")
-declare.attach(inplace_of(add, "add_"), "__iadd__")
-declare.attach(inplace_of(sub, "sub_"), "__isub__")
-declare.attach(inplace_of(div, "div_"), "__itruediv__")
+
+for _function, _ufunc, _names in (
+    (mul, np.multiply, ("mul_", "multiply_", "__imul__")), (add, np.add, ("add_", "__iadd__")),
+    (sub, np.subtract, ("sub_", "subtract_", "__isub__")), (div, np.divide, ("div_", "divide_", "__itruediv__")),
+):  # fmt: skip
+    for _name in _names:
+        declare.attach(update_of(_function, _name if _name[-2:] != "__" else _names[0], _ufunc), _name)
 multiply, subtract, divide, negative = mul, sub, div, neg
 
 __all__ = [
