@@ -148,6 +148,8 @@ def shape_and_dims(draw, several=True):
 def test_reductions(name, shaped, keepdim, dtype):
     shape, dim = shaped
     extra = {} if name == "count_nonzero" else {"keepdim": keepdim}
+    if name == "logsumexp" and dim == ():
+        return  # PyTorch reduces nothing, or refuses, by what the shape is
     smooth = name not in ("var", "std") or dim != ()  # PyTorch divides by zero there
     agree(lambda T, x: getattr(T, name)(x, dim=dim, **extra), [filled(shape, dtype, grad=True)], gradients=smooth)
 
@@ -165,7 +167,8 @@ def test_along_one_dim(name, shaped, dtype):
 @settings(max_examples=150)
 @given(st.sampled_from(["sum", "mean", "prod", "max", "min", "argmax", "any", "var", "norm", "median", "std"]), SHAPES)
 def test_full_reductions(name, shape):
-    agree(lambda T, x: getattr(T, name)(x), [filled(shape, grad=True)])
+    if name != "median" or math.prod(shape):  # of nothing PyTorch makes a NaN with a history
+        agree(lambda T, x: getattr(T, name)(x), [filled(shape, grad=True)])
 
 
 # -- products --------------------------------------------------------------------------------------------------------
