@@ -382,5 +382,6 @@ def changed_shape(x: Tensor, op: Op, kw: dict[str, Any], back: tuple[Op, dict[st
         view = held()
         if view is not None:
             view._replay = ((back[0], back[1], None), *view._replay)
-    refresh(x, False)
+    if not isinstance(x._value, Value):
+        refresh(x, False)
     return x

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.batched import _looped
 from ..core.batching import batch_size
 from ..core.dtype import int64
 from ..core.mutation import written
@@ -60,8 +61,10 @@ def _front(t: Any, indices: Any, *, padding_idx: int, scale: bool) -> Any:
 
 def _batch_lookup(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
     weight, indices = args
-    if not mask[0]:
+    if not mask[0] and not kw["scale"]:
         return op(weight, indices, **kw)
+    if kw["scale"] or kw["padding_idx"] >= 0:
+        return _looped(op, list(args), mask, kw)
     if not mask[1]:
         return index_op(weight, indices, dims=(1,), unique=False)
     from .index import lined
@@ -74,8 +77,6 @@ def _batch_back(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
     g, indices = args
     size, rows = batch_size(args, mask), kw["rows"]
     if kw["scale"] or kw["padding_idx"] >= 0:
-        from ..core.batched import _looped
-
         return _looped(op, list(args), mask, kw)
     if not mask[1]:
         indices = indices.expand((size, *indices.shape))
@@ -86,13 +87,18 @@ def _batch_back(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
     return view(found, shape=(size, rows, g.shape[-1]))
 
 
+def _push(tangents: Any, out: Any, args: Any, kw: dict[str, Any]) -> Any:
+    """The transpose of the reverse rule: what ``padding_idx`` holds back there, it holds back here."""
+    return embedding_front(tangents[0], args[1], **kw)
+
+
 embedding_op = Op(
     "embedding", _lookup, kind="multilinear", args="weight indices",
     vjp=[
         lambda g, indices, weight_shape, padding_idx, scale: embedding_back(
             g, indices, rows=weight_shape[0], padding_idx=padding_idx, scale=scale
         ), None,
-    ], batch=_batch_lookup,
+    ], jvp=_push, batch=_batch_lookup,
 )  # fmt: skip
 embedding_back: Op = Op(
     "embedding_back", _back, kind="multilinear", args="g indices",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -113,9 +114,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 # nonzero, masked_select
-
-
-nonzero_op = Op("nonzero", lambda x: np.nonzero(np.atleast_1d(x)), kind="general", outputs=-1)
 
 
 @declare.method
@@ -234,7 +232,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         )
     a, m = _common("masked_scatter", input, mask)
     v = m._value
-    if not isinstance(v, Value) and int(np.count_nonzero(v)) > source._value.size:
+    if not isinstance(v, Value) and int(np.count_nonzero(v)) > prod(source._value.shape):
         raise RuntimeError("Number of elements of source < number of ones in mask")
     return masked_scatter_op(a, m, source)  # type: ignore[no-any-return]
 

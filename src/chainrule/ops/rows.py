@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.batched import _looped
 from ..core.batching import batch_size, bring
 from ..core.op import Op
 from ..core.size import Shape, text
@@ -95,8 +96,6 @@ def _fill_from(x: Any, index: Any, value: Any, *, dim: int) -> Any:
 
 
 def _loop(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
-    from ..core.batched import _looped
-
     return _looped(op, list(args), mask, kw)
 
 
