@@ -93,7 +93,7 @@ def loader_rmsprop(torch: Any) -> list[float]:
     loader = data.DataLoader(train, batch_size=8, shuffle=True)
     model = nn.Sequential(nn.Linear(4, 12), nn.PReLU(), nn.Linear(12, 1))
     optimizer = torch.optim.RMSprop(model.parameters(), lr=0.01, momentum=0.5, centered=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.02, epochs=STEPS // len(loader), steps_per_epoch=len(loader))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.003, epochs=STEPS // len(loader), steps_per_epoch=len(loader))
     curve = []
     for _epoch in range(STEPS // len(loader)):
         for inputs, targets in loader:

@@ -46,7 +46,7 @@ class LBFGS(Optimizer):
         grad = self._gathered()
         if np.abs(grad).max() <= group["tolerance_grad"]:
             return first
-        _Iterations(self, closure, group, state).run(float(first), grad)
+        _Iterations(self, closure, group, state).run(_scalar(first), grad)
         return first
 
     def _gathered(self) -> Any:
@@ -123,7 +123,7 @@ class _Iterations:
                 return
 
     def _measure(self) -> tuple[float, Any]:
-        loss = float(evaluate(self.closure))
+        loss = _scalar(evaluate(self.closure))
         return loss, self.owner._gathered()
 
     def _try(self, start: list[Any], direction: Any, t: float) -> tuple[float, Any]:
@@ -160,6 +160,10 @@ class _Iterations:
         for (y_i, s_i, ro_i), a in zip(ys_s, reversed(weights), strict=True):
             r = r + s_i * (a - (y_i @ r) * ro_i)
         return r
+
+
+def _scalar(loss: Any) -> float:
+    return float(loss.item() if isinstance(loss, Tensor) else loss)  # type: ignore[attr-defined]
 
 
 def _raw(x: Any) -> Any:

@@ -198,7 +198,7 @@ class Optimizer:
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError("optimizer can only optimize Tensors, but one of the params is " + _type_name(p))
-            if not self.defaults.get("differentiable", None) and not (p.is_leaf or p.retains_grad):  # type: ignore[attr-defined]
+            if not self.defaults.get("differentiable", None) and not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
@@ -348,7 +348,7 @@ def evaluate(closure: Callable[[], Any]) -> Any:
 
 def _type_name(value: Any) -> str:
     if isinstance(value, Tensor):
-        return value.type()  # type: ignore[attr-defined,no-any-return]
+        return value.type()
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
@@ -357,8 +357,8 @@ def _fitted(value: Any, param: Tensor, key: Hashable = None) -> Any:
     """Loaded state in the dtype of its parameter; the step count keeps its own."""
     if isinstance(value, Tensor):
         if key != "step" and param.dtype.is_floating_point and value.dtype is not param.dtype:
-            return value.to(param.dtype)  # type: ignore[attr-defined]
-        return value.clone()  # type: ignore[attr-defined]
+            return value.to(param.dtype)
+        return value.clone()
     if isinstance(value, dict):
         return {k: _fitted(v, param, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
@@ -379,7 +379,7 @@ def real_view(a: Any) -> Any:
 def number(x: Any) -> Any:
     """An option that may be a tensor (a learning rate) as a number, unless its own gradient is wanted."""
     if isinstance(x, Tensor) and not (x.requires_grad and MODES.grad):
-        return x.item()  # type: ignore[attr-defined]
+        return x.item()
     return x
 
 
@@ -399,7 +399,7 @@ def full_for(param: Tensor, fill: float = 0.0) -> Tensor:
     """A state tensor like ``param``; for complex parameters both parts are ``fill``."""
     value = param._value
     if isinstance(value, Value):
-        return param.detach() * 0 + fill  # type: ignore[attr-defined,operator,no-any-return]
+        return param.detach() * 0 + fill
     if fill == 0:
         return wrap(np.zeros(value.shape, value.dtype))
     return wrap(np.full(value.shape, complex(fill, fill) if value.dtype.kind == "c" else fill, value.dtype))
@@ -434,7 +434,7 @@ def keep(state: dict[str, Any], key: str, new: Any) -> Any:
 
 def check_rate(lr: Any) -> None:
     """Refuse a learning rate that is negative or has several elements."""
-    if isinstance(lr, Tensor) and lr.numel() != 1:  # type: ignore[attr-defined]
+    if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
     if not 0.0 <= number(lr):
         raise ValueError(f"Invalid learning rate: {lr}")

@@ -49,7 +49,7 @@ def count_steps(optimizer: Any) -> None:
 def put_rate(group: dict[str, Any], rate: Any) -> None:
     """Set a group's rate; a tensor keeps its identity."""
     if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(rate)  # type: ignore[attr-defined]
+        group["lr"].fill_(rate)
     else:
         group["lr"] = rate
 
