@@ -183,11 +183,11 @@ _multi_op = Op(
 )
 
 
-def _single(input: Tensor, target: Tensor, reduction: str, make: Callable[[Any, Any], Any]) -> Any:
-    """A loss of rows on one row without a batch dimension."""
+def _single(input: Tensor, target: Tensor, reduction: str, make: Callable[[Any, Any], Any], rows: bool = False) -> Any:
+    """A loss of rows on one row without a batch dimension; ``rows``: the target is a row too."""
     if input.ndim > 1:
         return make(input, target)
-    loss = make(input.reshape(1, -1), target.reshape((1,) if target.ndim == 0 else (1, -1)))
+    loss = make(input.reshape(1, -1), target.reshape((1, -1) if rows else (1,)))
     return loss.reshape(()) if reduction == "none" else loss
 
 
@@ -279,7 +279,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = No
         hits = (t.unsqueeze(-1) == t.new_tensor(list(range(classes)))) & listed
         return _multilabel_op(x, hits.sum(1).to(x.dtype), reduction=reduction)
 
-    return _single(input, target, reduction, loss)  # type: ignore[no-any-return]
+    return _single(input, target, reduction, loss, rows=True)  # type: ignore[no-any-return]
 
 
 __all__ = [

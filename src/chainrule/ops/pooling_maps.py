@@ -295,7 +295,7 @@ def along_axes(x: Any, matrices: Sequence[Any]) -> Any:
     for axis, m in enumerate(matrices):
         m = m.astype(r.dtype, copy=False)
         if axis == dims - 1:
-            r = np.matmul(r, m.T, order="C")
+            r = np.ascontiguousarray(np.matmul(r, m.T))
         else:
             at = r.ndim - dims + axis
             rest = r.shape[at + 1 :]

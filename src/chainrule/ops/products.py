@@ -67,11 +67,11 @@ def _dot(x: Any, y: Any) -> Any:
 def _matmul(x: Any, y: Any) -> Any:
     if x.dtype in BLAS or x.dtype.kind in "iu":
         if x.shape[-1] == 1 and x.ndim > 1 and y.ndim > 1:
-            return x * y
+            return np.multiply(x, y, order="C")
         if y.ndim == 2 and x.ndim > 2:  # one large product instead of many small ones
             return x.reshape(-1, x.shape[-1]).dot(y).reshape(*x.shape[:-1], y.shape[-1]) if x.size else np.matmul(x, y)
-        return np.matmul(x, y, order="C")  # its result would follow the strides of its operands
-    return np.asarray(np.matmul(wide(x), wide(y), order="C")).astype(x.dtype)
+        return np.ascontiguousarray(np.matmul(x, y))  # the strides of the product may follow those of its operands
+    return np.asarray(np.matmul(wide(x), wide(y))).astype(x.dtype, order="C")
 
 
 def _lifted(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
