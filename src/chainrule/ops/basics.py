@@ -100,7 +100,7 @@ def numpy(self: Tensor, *, force: bool = False) -> Any:
         v = materialise(self)
     if v.dtype.kind not in "biufc":
         raise TypeError(f"Got unsupported ScalarType {FROM_NUMPY[v.dtype].scalar_name}")
-    return v
+    return v.view()  # an array object of its own: its shape and flags may be set
 
 
 def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -279,7 +279,7 @@ def size(self: Tensor, dim: builtins.int | None = None) -> Any:
     shape = self._value.shape
     if dim is None:
         return Size(shape)
-    if not isinstance(dim, builtins.int):
+    if not isinstance(dim, (builtins.int, np.integer)):
         raise argument_error("size", "dim", "int", dim, 1)
     return shape[normalize_dim(dim, len(shape), wrap_scalar=False)]
 

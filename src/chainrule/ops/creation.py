@@ -143,7 +143,7 @@ def from_numpy(ndarray: Any, /) -> Tensor:
             )
     if not ndarray.flags.writeable:
         _warn_read_only("NumPy array", "writing to this tensor will result in undefined behavior", "array")
-    return wrap(ndarray if type(ndarray) is np.ndarray else np.asarray(ndarray))
+    return wrap(ndarray.view(np.ndarray))
 
 
 _warned: set[str] = set()

@@ -148,7 +148,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     >>> torch.fill(torch.ones(2), 3)
     tensor([3., 3.])
     """
-    return fill_(input.clone(), value)  # type: ignore[attr-defined]
+    return fill_(input.clone(), value)
 
 
 @method
@@ -175,17 +175,17 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
         raise RuntimeError("dimensions must larger than 1")
     if len(shape) > 2 and len(set(shape)) > 1:
         raise RuntimeError("all dimensions of input must be of equal length")
-    strides = self.stride()  # type: ignore[attr-defined]
+    strides = self.stride()
     count = min(shape)
     step = sum(strides)
     if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
         count = len(range(0, shape[0] * shape[1], shape[1] + 1))
         if strides != contiguous_strides(shape):
             for row in range(0, shape[0], shape[1] + 1):
-                part = self[row : row + shape[1]]  # type: ignore[index]
+                part = self[row : row + shape[1]]
                 part.diagonal().fill_(fill_value)
             return self
-    self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)  # type: ignore[attr-defined]
+    self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)
     return self
 
 
