@@ -22,7 +22,7 @@ from .quick import recorder
 def _comparison(name: str, impl: Any, aliases: tuple[str, ...], doc: str) -> Any:
     check = None if name in ("eq", "ne") else not_complex(f"{name}_cpu")
     function = declare.binary(name, impl, None, result="bool", aliases=aliases, check=check, doc=doc)
-    setattr(Tensor, f"__{name}__", apply.binary(function.op, operator=True))
+    setattr(Tensor, f"__{name}__", apply.binary(function.op, operator=True, arrays=name == "eq"))
     return function
 
 
@@ -280,6 +280,18 @@ def clamp_max(input: Any, max: Any, *, out: Tensor | None = None) -> Tensor:
 clip = clamp
 
 
+def _max(x: Any, y: Any) -> Any:
+    if type(x) is type(y) and isinstance(x, np.generic):  # four times as quick as the ufunc
+        return x if x >= y or x != x else y
+    return np.maximum(x, y)
+
+
+def _min(x: Any, y: Any) -> Any:
+    if type(x) is type(y) and isinstance(x, np.generic):
+        return x if x <= y or x != x else y
+    return np.minimum(x, y)
+
+
 def _larger(t: Any, x: Any, y: Any) -> Any:
     return where(x == y, t * 0.5, where(x < y, 0, t))
 
@@ -289,12 +301,12 @@ def _smaller(t: Any, x: Any, y: Any) -> Any:
 
 
 maximum = declare.binary(
-    "maximum", np.maximum, [_larger, lambda t, x, y: _larger(t, y, x)], inplace=False,
+    "maximum", _max, [_larger, lambda t, x, y: _larger(t, y, x)], inplace=False,
     check=refuse(COMPLEX, "maximum not implemented for complex tensors."),
     doc="The larger of ``input`` and ``other``, elementwise; NaN where either is.  Equal values share the gradient.",
 )  # fmt: skip
 minimum = declare.binary(
-    "minimum", np.minimum, [_smaller, lambda t, x, y: _smaller(t, y, x)], inplace=False,
+    "minimum", _min, [_smaller, lambda t, x, y: _smaller(t, y, x)], inplace=False,
     check=refuse(COMPLEX, "minimum not implemented for complex tensors."),
     doc="The smaller of ``input`` and ``other``, elementwise; NaN where either is.  Equal values share the gradient.",
 )  # fmt: skip
