@@ -110,7 +110,7 @@ class Writer:
 
     def method(self, name: str, function: Any) -> list[str]:
         """The lines of one method; an in-place one has the parameters of the function that it writes over its tensor."""
-        inner = function.__wrapped__ if function.__module__ == "chainrule.core.inplace" else None
+        inner = getattr(function, "__wrapped__", None) if is_inplace(name) else None
         signature, home = inspect.signature(function), inspect.unwrap(function).__globals__
         self_, *rest = signature.parameters.values()
         if inner is not None or is_operator(name):
@@ -119,7 +119,7 @@ class Writer:
             rest = [p for p in rest if p.kind is not p.KEYWORD_ONLY]
             rest = [p.replace(kind=p.POSITIONAL_ONLY) if p.kind is p.POSITIONAL_OR_KEYWORD else p for p in rest]
         returns = self.annotation(signature.return_annotation, home)
-        if inner is not None:
+        if inner is not None or (is_inplace(name) and returns == "_Tensor"):
             returns = "_Self"
         elif is_elementwise(function) or name.strip("_").removeprefix("r") in ARITHMETIC:
             returns = "_Tensor"
@@ -164,6 +164,11 @@ class Writer:
 def is_operator(name: str) -> bool:
     """``__add__`` and the like: Python passes them their operands, by position."""
     return name.startswith("__")
+
+
+def is_inplace(name: str) -> bool:
+    """``add_``, ``__iadd__`` and the like."""
+    return name.startswith("__i") or (name.endswith("_") and not is_operator(name))
 
 
 def is_elementwise(function: Any) -> bool:

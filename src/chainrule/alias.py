@@ -98,7 +98,7 @@ class _AliasHandle:
 
     def __exit__(self, *exc: object) -> None:
         if self._finder is not None and self._finder in sys.meta_path:
-            sys.meta_path.remove(self._finder)  # type: ignore[arg-type]
+            sys.meta_path.remove(self._finder)
             _forget_modules()
 
 
@@ -125,7 +125,7 @@ def as_torch() -> _AliasHandle:
     if _installed() is not None:
         return _AliasHandle(None)
     finder = TorchAlias()
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     return _AliasHandle(finder)
 
 

@@ -12,7 +12,7 @@ class _Named(type):
         return f"<class 'torch.return_types.{cls.__name__}'>"
 
 
-class _Fields(tuple, metaclass=_Named):  # type: ignore[type-arg]
+class _Fields(tuple, metaclass=_Named):
     """Base of the named tuples: a tuple whose items have names, with PyTorch's repr.
 
     ``values, indices = torch.max(x, 0)`` and ``torch.max(x, 0).values`` both work.

@@ -60,7 +60,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     if tuple(tensor.shape) != tuple(tangent.shape):
         raise RuntimeError(TANGENT_SHAPE.format(list(tensor.shape), list(tangent.shape)))
     if tensor.dtype is not tangent.dtype:
-        tangent = tangent.to(tensor.dtype)  # type: ignore[attr-defined]
+        tangent = tangent.to(tensor.dtype)
     return _make_dual(_LEVELS[-1], tensor, tangent)
 
 

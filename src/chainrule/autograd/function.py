@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ class _Saved:
 
     def get(self, node: Any) -> Tensor:
         if self.tensor is not None:
-            return self.tensor  # type: ignore[no-any-return]
+            return self.tensor
         return wrap_with(self.value, node if self.edge is None else self.edge)
 
 
@@ -112,6 +113,12 @@ class BackwardFunction(Node, FunctionCtx):
                 raise stale_error(self, write, s.value, "", write.count_at(self.order))
             found.append(s.get(self) if isinstance(s, _Saved) else s())
         return tuple(found)
+
+    @property
+    def saved_variables(self) -> tuple[Any, ...]:
+        """:attr:`saved_tensors`; deprecated."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        return self.saved_tensors
 
     def settle(self) -> None:
         """Turn what was saved into values that keep nothing alive in a circle."""
@@ -179,8 +186,8 @@ class BackwardFunction(Node, FunctionCtx):
                         f"Function {self.name()} returned an invalid gradient at index {i} - got {list(ct.shape)} but expected shape"
                         f" compatible with {list(shape)}"
                     )
-                ct = ct.sum_to_size(shape)  # type: ignore[attr-defined]
-            cts[i] = ct if ct.dtype is kind else ct.to(kind)  # type: ignore[attr-defined]
+                ct = ct.sum_to_size(shape)
+            cts[i] = ct if ct.dtype is kind else ct.to(kind)
         return cts
 
 
@@ -232,9 +239,17 @@ class Function:
     generate_vmap_rule = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(
+        warnings.warn(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the"
-            f" class itself. Instantiating an autograd function will raise an error in a future version of PyTorch."
+            f" class itself. Instantiating an autograd function will raise an error in a future version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with static"
+            " forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
         )
 
     @staticmethod

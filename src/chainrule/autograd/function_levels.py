@@ -97,8 +97,8 @@ def _batched(cls: Any, args: tuple[Any, ...], level: int) -> Any:
         if cls.generate_vmap_rule:
             raise RuntimeError(
                 f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overriden vmap staticmethod."
-                " Please set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity. For more details, please"
-            " see https://pytorch.org/docs/main/notes/extending.func.html"
+                " Please set generate_vmap_rule=False or delete the overriden vmap staticmethod to avoid ambiguity. For more details,"
+                " please see https://pytorch.org/docs/main/notes/extending.func.html"
             )
         inner = [x for x, _b in pairs]
         dims = tuple([0 if b else None for _x, b in pairs])
@@ -108,7 +108,7 @@ def _batched(cls: Any, args: tuple[Any, ...], level: int) -> Any:
         def rewrap(k: int, o: Any) -> Any:
             if places[k] is None or not isinstance(o, Tensor):
                 return o
-            return wrap(Batched(level, o if places[k] == 0 else o.movedim(places[k], 0)))  # type: ignore[attr-defined]
+            return wrap(Batched(level, o if places[k] == 0 else o.movedim(places[k], 0)))
 
         return _mapped(out, rewrap)
     if not cls.generate_vmap_rule:

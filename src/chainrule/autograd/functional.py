@@ -43,7 +43,7 @@ def _as_tuple(x: Any, argument: str, function: str) -> tuple[bool, tuple[Tensor,
 
 def _prepared(inputs: Sequence[Tensor], create_graph: bool) -> tuple[Tensor, ...]:
     """Inputs to differentiate with respect to: views on the given graph, or new leaves."""
-    return tuple([x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in inputs])  # type: ignore[attr-defined]
+    return tuple([x.view_as(x) if create_graph and x.requires_grad else x.detach().requires_grad_() for x in inputs])
 
 
 def _released(tree: Any, create_graph: bool) -> Any:
@@ -71,7 +71,7 @@ def _filled(grads: Sequence[Any], like: Sequence[Tensor], strict: bool, what: st
         if g is None:
             if strict:
                 raise RuntimeError(f"{what} {i}. This is not allowed in strict mode.")
-            g = x.detach().zeros_like()  # type: ignore[attr-defined]
+            g = x.detach().zeros_like()
         out.append(g)
     return tuple(out)
 
@@ -104,7 +104,7 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
 
 def _vector_for(v: Any, outs: Sequence[Tensor], function: str) -> Sequence[Any] | None:
     if v is None:
-        if len(outs) != 1 or outs[0].numel() != 1:  # type: ignore[attr-defined]
+        if len(outs) != 1 or outs[0].numel() != 1:
             raise RuntimeError(
                 "The vector v can only be None if the user-provided function returns a single Tensor with a single element."
             )
@@ -120,14 +120,14 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         _several, ins = _as_tuple(inputs, "inputs", "jvp")
         ins = _prepared(ins, create_graph)
         if v is None:
-            if len(ins) != 1 or ins[0].numel() != 1:  # type: ignore[attr-defined]
+            if len(ins) != 1 or ins[0].numel() != 1:
                 raise RuntimeError(_V_IS_NEEDED)
-            tangents: Sequence[Any] = [ins[0].detach().ones_like()]  # type: ignore[attr-defined]
+            tangents: Sequence[Any] = [ins[0].detach().ones_like()]
         else:
             _s, tangents = _as_tuple(v, "v", "jvp")
             _check_vector(tangents, ins, "v")
         several_out, outs = _outputs(func, ins, "jvp")
-        dummies = tuple([o.detach().zeros_like().requires_grad_() for o in outs])  # type: ignore[attr-defined]
+        dummies = tuple([o.detach().zeros_like().requires_grad_() for o in outs])
         pulled = _gradients(outs, ins, dummies, create_graph=True)
         used = [(p, t) for p, t in zip(pulled, tangents, strict=True) if p is not None]
         raw = _gradients([p for p, _ in used], dummies, [t for _, t in used], create_graph) if used else (None,) * len(outs)
@@ -165,7 +165,7 @@ def jacobian(
             )
         from ..func import jacfwd
 
-        blocks = jacfwd(func, tuple(range(len(ins))))(*[x.detach() for x in ins])  # type: ignore[attr-defined]
+        blocks = jacfwd(func, tuple(range(len(ins))))(*[x.detach() for x in ins])
         rows = blocks if _is_nested(blocks) else (blocks,)
         return _nested(list(rows), several, _is_nested(blocks), False)
     with _recording():
@@ -195,7 +195,7 @@ def _nested(rows: list[Any], several: bool, several_out: bool, create_graph: boo
 def _rows_one_by_one(o: Tensor, ins: Sequence[Tensor], create_graph: bool, strict: bool) -> tuple[Tensor, ...]:
     from ..ops.joining import stack
 
-    flat = o.reshape(-1)  # type: ignore[attr-defined]
+    flat = o.reshape(-1)
     columns: list[list[Tensor]] = [[] for _ in ins]
     for j in range(flat.numel()):
         found = _gradients((flat[j],), ins, None, create_graph)
@@ -204,7 +204,7 @@ def _rows_one_by_one(o: Tensor, ins: Sequence[Tensor], create_graph: bool, stric
             column.append(g)
     shape = tuple(o.shape)
     return tuple(
-        [stack(c).reshape(shape + tuple(x.shape)) if c else x.new_zeros(shape + tuple(x.shape)) for c, x in zip(columns, ins, strict=True)]  # type: ignore[attr-defined]
+        [stack(c).reshape(shape + tuple(x.shape)) if c else x.new_zeros(shape + tuple(x.shape)) for c, x in zip(columns, ins, strict=True)]
     )
 
 
@@ -225,7 +225,7 @@ def _rows_at_once(o: Tensor, ins: Sequence[Tensor], create_graph: bool, strict: 
         grads = (None,) * len(ins)
     shape = tuple(o.shape)
     return tuple(
-        [(x.new_zeros(shape + tuple(x.shape)) if g is None else g.reshape(shape + tuple(x.shape))) for g, x in zip(grads, ins, strict=True)]  # type: ignore[attr-defined]
+        [(x.new_zeros(shape + tuple(x.shape)) if g is None else g.reshape(shape + tuple(x.shape))) for g, x in zip(grads, ins, strict=True)]
     )
 
 
@@ -247,7 +247,7 @@ def hessian(
         from ..func import jacfwd, jacrev
 
         numbers = tuple(range(len(ins)))
-        found = jacfwd(jacrev(func, numbers), numbers)(*[x.detach() for x in ins])  # type: ignore[attr-defined]
+        found = jacfwd(jacrev(func, numbers), numbers)(*[x.detach() for x in ins])
         return found if several else found[0][0]
 
     def gradient(*xs: Tensor) -> Any:
@@ -263,7 +263,7 @@ def hessian(
 def _check_scalar(value: Any) -> None:
     if not isinstance(value, Tensor):
         raise RuntimeError("The function given to hessian should return a single Tensor")
-    if value.numel() != 1:  # type: ignore[attr-defined]
+    if value.numel() != 1:
         raise RuntimeError("The Tensor returned by the function given to hessian should contain a single element")
 
 
@@ -282,16 +282,16 @@ def _hessian_product(func: Callable[..., Any], inputs: Any, v: Any, create_graph
         several, ins = _as_tuple(inputs, "inputs", name)
         ins = _prepared(ins, create_graph)
         if v is None:
-            if len(ins) != 1 or ins[0].numel() != 1:  # type: ignore[attr-defined]
+            if len(ins) != 1 or ins[0].numel() != 1:
                 raise RuntimeError(_V_IS_NEEDED)
-            vector: Sequence[Any] = [ins[0].detach().ones_like()]  # type: ignore[attr-defined]
+            vector: Sequence[Any] = [ins[0].detach().ones_like()]
         else:
             _s, vector = _as_tuple(v, "v", name)
             _check_vector(vector, ins, "v")
         value = func(*ins)
         if not isinstance(value, Tensor):
             raise RuntimeError(f"The function given to {name} should return a single Tensor")
-        if value.numel() != 1:  # type: ignore[attr-defined]
+        if value.numel() != 1:
             raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
         first = _gradients((value,), ins, None, True)
         used = [(g, t) for g, t in zip(first, vector, strict=True) if g is not None]

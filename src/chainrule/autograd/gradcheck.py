@@ -79,10 +79,11 @@ class _Check:
                         UserWarning,
                         stacklevel=4,
                     )
-                if x.numel() and any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True)):  # type: ignore[attr-defined]
+                if x.numel() and any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True)):
                     raise RuntimeError(
-                        f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able to"
-                        " compute the numerical gradients correctly. You should call .contiguous on the input before passing it to gradcheck."
+                        f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping to be able"
+                        " to compute the numerical gradients correctly. You should call .contiguous on the input before passing it to"
+                        " gradcheck."
                     )
                 self.diff.append(i)
         if not self.diff:
@@ -102,20 +103,20 @@ class _Check:
         """The outputs now, as arrays; the same ones that were differentiable."""
         found = [o for o in _listed(self.func(*self.ins)) if isinstance(o, Tensor)]
         wanted = [o for o in found if o.requires_grad] or found
-        return [np.array(o.detach()._value) for o in wanted]  # type: ignore[attr-defined]
+        return [np.array(o.detach()._value) for o in wanted]
 
     def finite_differences(self, outs: Sequence[Tensor]) -> list[list[Any]]:
         """J[output][input] of shape (numel out, numel in); for complex inputs the conjugate Wirtinger pair is combined."""
         table: list[list[Any]] = [[] for _ in outs]
         for i in self.diff:
             x = self.ins[i]
-            flat = x.detach().numpy()  # type: ignore[attr-defined]
+            flat = x.detach().numpy()
             columns: list[list[Any]] = [[] for _ in outs]
             for index in np.ndindex(flat.shape):
                 for k, column in enumerate(self.directional(flat, index, len(outs))):
                     columns[k].append(column)
             for k, o in enumerate(outs):
-                n = o.numel()  # type: ignore[attr-defined]
+                n = o.numel()
                 table[k].append(np.stack(columns[k], 1) if columns[k] else np.zeros((n, 0)))
         return table
 
@@ -144,7 +145,8 @@ class _Check:
             e = np.zeros(shape, o.dtype.np)
             e.reshape(-1)[j] = one
             grads = _grad(o, xs, wrap(e), retain_graph=True, allow_unused=True)
-            found.append([np.zeros(x._value.shape, x.dtype.np) if g is None else np.array(g._value) for g, x in zip(grads, xs, strict=True)])
+            row = [np.zeros(x._value.shape, x.dtype.np) if g is None else np.array(g._value) for g, x in zip(grads, xs, strict=True)]
+            found.append(row)
         return found
 
     def backward(self, nondet_tol: float) -> None:
@@ -156,7 +158,10 @@ class _Check:
             for c, i in enumerate(self.diff):
                 analytical = _stacked(rows, c)
                 if analytical.size and not np.allclose(analytical, _stacked(again, c), rtol=0, atol=nondet_tol, equal_nan=True):
-                    raise GradcheckError("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values")
+                    raise GradcheckError(
+                        "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different"
+                        " values"
+                    )
                 self.compare(self.numerical[k][c], analytical, None if imaginary is None else _stacked(imaginary, c), k, i)
 
     def compare(self, numerical: Any, real: Any, imaginary: Any, k: int, i: int, mode: str = "") -> None:
@@ -191,7 +196,8 @@ class _Check:
             for b in range(2):
                 single = _grad(o, xs, wrap(np.array(cts[b])), retain_graph=True, allow_unused=True)
                 for t, s in zip(together, single, strict=True):
-                    if (t is None) != (s is None) or (t is not None and not np.allclose(t._value[b], s._value, rtol=self.rtol, atol=self.atol)):
+                    one_is_missing = (t is None) != (s is None)
+                    if one_is_missing or (t is not None and not np.allclose(t._value[b], s._value, rtol=self.rtol, atol=self.atol)):
                         raise GradcheckError(f"While checking batched gradients, vmap and a loop differ for output {k}.")
 
     def undefined(self) -> None:
@@ -222,7 +228,7 @@ class _Check:
                 for k, t in enumerate(jvp(of_one, (x.detach(),), (wrap(e),))[1][: len(self.outs)]):
                     columns[k].append(np.array(t._value).reshape(-1))
             for k, o in enumerate(self.outs):
-                n = o.numel()  # type: ignore[attr-defined]
+                n = o.numel()
                 have = np.stack(columns[k], 1) if columns[k] else np.zeros((n, 0))
                 want = self.numerical[k][c]
                 self.close(want[..., 0] if x.dtype.is_complex else want, have, k, i, "computed with forward mode ")
@@ -259,7 +265,8 @@ def gradgradcheck(
 
     def first(*args: Any) -> Any:
         xs, cts = args[:-n], args[-n:]
-        xs = tuple([x.requires_grad_() if isinstance(x, Tensor) and x._gn is None and _floating(x) and ins[i].requires_grad else x for i, x in enumerate(xs)])  # type: ignore[attr-defined]
+        asked = [isinstance(x, Tensor) and x._gn is None and _floating(x) and ins[i].requires_grad for i, x in enumerate(xs)]
+        xs = tuple([x.requires_grad_() if a else x for x, a in zip(xs, asked, strict=True)])
         outs = _Check.differentiable(func(*xs))
         wanted = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
         return tuple([g for g in _grad(outs, wanted, cts, create_graph=True, allow_unused=True) if g is not None])

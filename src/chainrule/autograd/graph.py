@@ -66,7 +66,7 @@ class save_on_cpu(saved_tensors_hooks):
     """Keep what is saved in the CPU's memory, where it is already: a copy of each value."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        super().__init__(lambda t: t.clone(), lambda t: t)  # type: ignore[attr-defined]
+        super().__init__(lambda t: t.clone(), lambda t: t)
 
 
 class disable_saved_tensors_hooks:
@@ -87,7 +87,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):
     """Inside, a tensor may be written in place after it was saved: backward sees what was saved."""
 
     def __init__(self) -> None:
-        super().__init__(lambda t: t.clone(), lambda t: t)  # type: ignore[attr-defined]
+        super().__init__(lambda t: t.clone(), lambda t: t)
 
 
 class set_warn_on_accumulate_grad_stream_mismatch:
@@ -121,7 +121,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Any, *, mode: str = 
                 fired.add(task)
                 fn(g)
 
-        handles = [t.register_hook(first) for t in tensors]  # type: ignore[attr-defined]
+        handles = [t.register_hook(first) for t in tensors]
         return _MultiHandle(handles)
     found: dict[int, list[Any]] = {}
 
@@ -139,7 +139,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Any, *, mode: str = 
 
         return one
 
-    handles = [t.register_hook(hook(i)) for i, t in enumerate(tensors)]  # type: ignore[attr-defined]
+    handles = [t.register_hook(hook(i)) for i, t in enumerate(tensors)]
     return _MultiHandle(handles)
 
 

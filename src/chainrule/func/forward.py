@@ -59,7 +59,9 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
             value, tangent = split_dual(o, level)
             if tangent is None:
                 if strict:
-                    raise RuntimeError("jvp(f, primals, tangents): The output of f is independent of the inputs. This is not allowed with strict=True.")
+                    raise RuntimeError(
+                        "jvp(f, primals, tangents): The output of f is independent of the inputs. This is not allowed with strict=True."
+                    )
                 tangent = value.detach().zeros_like()
             values.append(value)
             pushed.append(tangent)
@@ -114,8 +116,8 @@ def jacfwd(
 def _columns_last(block: Tensor, x: Tensor) -> Tensor:
     """``(numel, *output)`` to ``(*output, *input)``."""
     n = block.dim() - 1
-    last = block.permute((*range(1, n + 1), 0))  # type: ignore[attr-defined]
-    return last.reshape(tuple(block.shape[1:]) + tuple(x.shape))  # type: ignore[no-any-return]
+    last = block.permute((*range(1, n + 1), 0))
+    return last.reshape(tuple(block.shape[1:]) + tuple(x.shape))
 
 
 def _unbatched(aux: Any) -> Any:
@@ -124,7 +126,7 @@ def _unbatched(aux: Any) -> Any:
 
     def one(t: Any) -> Any:
         while isinstance(t, Tensor) and type(t._value) is Batched:
-            t = t._value.inner[0]  # type: ignore[index]
+            t = t._value.inner[0]
         return t
 
     return tree_map(one, aux)

@@ -50,7 +50,7 @@ def stack_module_state(models: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
     def stacked(columns: list[Tensor]) -> Tensor:
         t: Tensor = stack(columns).detach()
-        return t.requires_grad_() if columns[0].requires_grad else t  # type: ignore[attr-defined,no-any-return]
+        return t.requires_grad_() if columns[0].requires_grad else t
 
     params = [dict(m.named_parameters()) for m in models]
     buffers = [dict(m.named_buffers()) for m in models]

@@ -143,10 +143,10 @@ def _place(out: Tensor, dim: int | None, level: int, size: int, func: Any) -> Te
     if dim is None:
         if batched:
             raise ValueError(f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None")
-        return inner  # type: ignore[no-any-return]
+        return inner
     if not batched:
         inner = inner.expand((size, *inner.shape))
-    return inner if dim == 0 else movedim(inner, 0, dim)  # type: ignore[no-any-return]
+    return inner if dim == 0 else movedim(inner, 0, dim)
 
 
 def _chunked(

@@ -119,44 +119,44 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """``exp(input)`` along ``dim``, divided by its sum; computed in ``dtype`` if given."""
     if dim is None:
         dim = _softmax_dim("softmax", input.ndim, _stacklevel)
-    return _softmax(input, dim, dtype)  # type: ignore[no-any-return]
+    return _softmax(input, dim, dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """:func:`softmax` of ``-input``."""
     if dim is None:
         dim = _softmax_dim("softmin", input.ndim, _stacklevel)
-    return _softmax(-input, dim, dtype)  # type: ignore[no-any-return, operator]
+    return _softmax(-input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """The logarithm of :func:`softmax`, without its rounding to 0."""
     if dim is None:
         dim = _softmax_dim("log_softmax", input.ndim, _stacklevel)
-    return _log_softmax(input, dim, dtype)  # type: ignore[no-any-return]
+    return _log_softmax(input, dim, dtype)
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A sample of the Gumbel-softmax distribution; ``hard``: one-hot, with the gradient of the soft sample."""
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise: Any = -logits.detach().clone().exponential_().log()  # type: ignore[attr-defined]
+    noise: Any = -logits.detach().clone().exponential_().log()
     soft: Any = softmax((logits + noise) / tau, dim)
     if not hard:
-        return soft  # type: ignore[no-any-return]
+        return soft
     best = soft.argmax(dim, keepdim=True)
-    ones = logits.detach().zeros_like().scatter(dim, best, 1.0)  # type: ignore[attr-defined]
-    return ones - soft.detach() + soft  # type: ignore[no-any-return]
+    ones = logits.detach().zeros_like().scatter(dim, best, 1.0)
+    return ones - soft.detach() + soft
 
 
 def sigmoid(input: Tensor) -> Tensor:
     """``1 / (1 + exp(-input))``, elementwise."""
-    return input.sigmoid()  # type: ignore[attr-defined, no-any-return]
+    return input.sigmoid()
 
 
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent of ``input``, elementwise."""
-    return input.tanh()  # type: ignore[attr-defined, no-any-return]
+    return input.tanh()
 
 
 __all__ = [

@@ -41,13 +41,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Fill from the uniform distribution on [a, b)."""
     with no_grad():
-        return tensor.uniform_(a, b, generator=generator)  # type: ignore[attr-defined,no-any-return]
+        return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Fill from the normal distribution."""
     with no_grad():
-        return tensor.normal_(mean, std, generator=generator)  # type: ignore[attr-defined,no-any-return]
+        return tensor.normal_(mean, std, generator=generator)
 
 
 def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None) -> Tensor:
@@ -93,7 +93,7 @@ def _by_uniforms(tensor: Any, mean: float, std: float, a: float, b: float, gener
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with ``val``."""
     with no_grad():
-        return tensor.fill_(val)  # type: ignore[attr-defined,no-any-return]
+        return tensor.fill_(val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype))  # type: ignore[attr-defined,no-any-return]
+        return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -125,10 +125,10 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
         raise ValueError("dim 0 must be divisible by groups")
     per_group = sizes[0] // groups
     with no_grad():
-        tensor.zero_()  # type: ignore[attr-defined]
+        tensor.zero_()
         for g in range(groups):
             for d in range(min(per_group, sizes[1])):
-                tensor[(g * per_group + d, d, *[n // 2 for n in sizes[2:]])] = 1  # type: ignore[index]
+                tensor[(g * per_group + d, d, *[n // 2 for n in sizes[2:]])] = 1
     return tensor
 
 
@@ -188,7 +188,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
 
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
-    if tensor.numel() == 0:  # type: ignore[attr-defined]
+    if tensor.numel() == 0:
         return tensor
     rows = tensor.shape[0]
     columns = math.prod(tensor.shape[1:])
@@ -200,8 +200,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     if rows < columns:
         q = q.T
     with no_grad():
-        tensor.copy_(wrap(np.ascontiguousarray(q)).view_as(tensor))  # type: ignore[attr-defined]
-        return tensor.mul_(gain)  # type: ignore[attr-defined,no-any-return]
+        tensor.copy_(wrap(np.ascontiguousarray(q)).view_as(tensor))
+        return tensor.mul_(gain)
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
@@ -213,9 +213,9 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with no_grad():
-        tensor.normal_(0, std, generator=generator)  # type: ignore[attr-defined]
+        tensor.normal_(0, std, generator=generator)
         for column in range(columns):
-            tensor[randperm(rows)[:zeros], column] = 0  # type: ignore[index]
+            tensor[randperm(rows)[:zeros], column] = 0
     return tensor
 
 

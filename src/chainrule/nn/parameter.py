@@ -41,7 +41,7 @@ class Parameter(Tensor, metaclass=_Kind):
             if not (data.dtype.is_floating_point or data.dtype.is_complex):
                 raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
             p._gn = LEAF
-        return p  # type: ignore[no-any-return]
+        return p
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
@@ -51,12 +51,12 @@ class Parameter(Tensor, metaclass=_Kind):
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if id(self) in memo:
             return memo[id(self)]
-        twin = type(self).make(self.data.clone(), self.requires_grad)  # type: ignore[attr-defined]
+        twin = type(self).make(self.data.clone(), self.requires_grad)
         memo[id(self)] = twin
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return (_rebuild_parameter, (type(self), self.data, self.requires_grad))  # type: ignore[attr-defined]
+        return (_rebuild_parameter, (type(self), self.data, self.requires_grad))
 
 
 def _rebuild_parameter(cls: Any, data: Any, requires_grad: bool) -> Any:

@@ -127,7 +127,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
             raise RuntimeError(f"{first} and {second} must have the same dtype, but got {p.dtype.scalar_name} and {q.dtype.scalar_name}")
     expand_shape(tuple(input.shape), (mat1.shape[0], mat2.shape[1]))
     refuse_bool(mat1.dtype, "addmm_impl_cpu_")
-    return done(_addmm_op(input, mat1, mat2, **_scalars(input, beta, alpha)), out)  # type: ignore[no-any-return]
+    return done(_addmm_op(input, mat1, mat2, **_scalars(input, beta, alpha)), out)
 
 
 @declare.method(inplace=True)
@@ -135,7 +135,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     """``beta * input + alpha * (mat @ vec)``; ``input`` broadcasts, and is ignored where ``beta`` is 0."""
     check_tensors("addmv", ("input", "mat", "vec"), (input, mat, vec))
     check_mv(mat, vec, input)
-    return done(_addmv_op(input, mat, vec, **_scalars(input, beta, alpha)), out)  # type: ignore[no-any-return]
+    return done(_addmv_op(input, mat, vec, **_scalars(input, beta, alpha)), out)
 
 
 @declare.method(inplace=True)
@@ -153,9 +153,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
                 raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
     if kind is bool_:
         r = (vec1.unsqueeze(1) & vec2) if alpha else (vec1.unsqueeze(1) & ~vec1.unsqueeze(1) & vec2)
-        return done((r | input) if beta else r, out)  # type: ignore[no-any-return]
+        return done((r | input) if beta else r, out)
     parts = [t if t.dtype is kind else t.to(kind) for t in (input, vec1, vec2)]
-    return done(_addr_op(*parts, **_scalars(parts[0], beta, alpha)), out)  # type: ignore[no-any-return]
+    return done(_addr_op(*parts, **_scalars(parts[0], beta, alpha)), out)
 
 
 def _batches(a: Tensor, b: Tensor, input: Tensor, lead: int) -> None:
@@ -175,7 +175,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
     """``beta * input + alpha * sum(batch1[i] @ batch2[i])``; ``input`` broadcasts, and is ignored where ``beta`` is 0."""
     check_tensors("addbmm", ("input", "batch1", "batch2"), (input, batch1, batch2))
     _batches(batch1, batch2, input, 0)
-    return done(_addbmm_op(input, batch1, batch2, **_scalars(input, beta, alpha)), out)  # type: ignore[no-any-return]
+    return done(_addbmm_op(input, batch1, batch2, **_scalars(input, beta, alpha)), out)
 
 
 @declare.method(inplace=True)
@@ -183,7 +183,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     """``beta * input + alpha * (batch1 @ batch2)`` of stacks of matrices; ``input`` is ignored where ``beta`` is 0."""
     check_tensors("baddbmm", ("input", "batch1", "batch2"), (input, batch1, batch2))
     _batches(batch1, batch2, input, 1)
-    return done(_baddbmm_op(input, batch1, batch2, **_scalars(input, beta, alpha)), out)  # type: ignore[no-any-return]
+    return done(_baddbmm_op(input, batch1, batch2, **_scalars(input, beta, alpha)), out)
 
 
 __all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]

@@ -312,7 +312,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     left = view(permute(x, dims=(*free_x, *over_x)), shape=(rows, inner))
     right = view(permute(y, dims=(*over_y, *free_y)), shape=(inner, columns))
     refuse_bool(left.dtype, "addmm_impl_cpu_")
-    return done(view(mm(left, right), shape=shape), out)  # type: ignore[no-any-return]
+    return done(view(mm(left, right), shape=shape), out)
 
 
 # -- the rest ------------------------------------------------------------------------------------------------------------
@@ -356,12 +356,12 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     b = (1,) * (rank - other.ndim) + tuple(other.shape)
     x = view(input, shape=tuple([n for k in a for n in (k, 1)]))
     y = view(other, shape=tuple([n for k in b for n in (1, k)]))
-    return done(view(x * y, shape=tuple([n * m for n, m in zip(a, b)])), out)  # type: ignore[no-any-return]
+    return done(view(x * y, shape=tuple([n * m for n, m in zip(a, b)])), out)
 
 
 def _cross_impl(x: Any, y: Any, *, dim: int) -> Any:
     r = np.empty(np.broadcast_shapes(x.shape, y.shape), x.dtype)
-    lead = (slice(None),) * dim
+    lead: tuple[Any, ...] = (slice(None),) * dim
     for k in range(3):
         i, j = (*lead, (k + 1) % 3), (*lead, (k + 2) % 3)
         r[(*lead, k)] = x[i] * y[j] - x[j] * y[i]
@@ -392,7 +392,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | N
     same_scalar_type(input, other)
     shape = tuple(broadcast_pair(tuple(input.shape), tuple(other.shape)))
     x, y = (t if tuple(t.shape) == shape else t.expand(shape) for t in (input, other))
-    return done(_cross_op(x, y, dim=at), out)  # type: ignore[no-any-return]
+    return done(_cross_op(x, y, dim=at), out)
 
 
 @declare.method
@@ -415,7 +415,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor |
 def linalg_vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The scalar products along ``dim``, ``x`` conjugated; the other dimensions broadcast."""
     check_tensors("linalg_vecdot", ("x", "y"), (x, y))
-    return done((conj(x) * y).sum(dim), out)  # type: ignore[no-any-return]
+    return done((conj(x) * y).sum(dim), out)
 
 
 def _best_split(sizes: Sequence[int]) -> list[list[int]]:
@@ -470,7 +470,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     def product(i: int, j: int) -> Any:
         return given[i] if i == j else mm(product(i, split[i][j]), product(split[i][j] + 1, j))
 
-    return done(view(product(0, last), shape=tuple(shape)), out)  # type: ignore[no-any-return]
+    return done(view(product(0, last), shape=tuple(shape)), out)
 
 
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
@@ -485,7 +485,7 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
         if m.ndim != 2:
             raise RuntimeError(f"Tensor dimension is {m.ndim}, expected 2 instead.")
     if len(matrices) == 1:
-        return done(matrices[0], out)  # type: ignore[no-any-return]
+        return done(matrices[0], out)
     return multi_dot(matrices, out=out)
 
 

@@ -92,7 +92,7 @@ def layer_norm(
 
 def _applied(op: Any, record: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """``op`` by the quick path where all arguments are plain and of one dtype."""
-    values = [None if a is None else a._value for a in args]
+    values: list[Any] = [None if a is None else a._value for a in args]
     kind = values[0].dtype
     if kind not in FLOATS or any(v is not None and v.dtype is not kind for v in values):
         return op(*args, **kw)  # type: ignore[no-any-return]
@@ -164,7 +164,7 @@ def _batch_norm(
     if len(shape) < 2:
         if not shape or shape[0]:
             raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
-        return x * 1  # type: ignore[operator, no-any-return]
+        return x * 1
     affine = (1, shape[1]) + (1,) * (len(shape) - 2)
     if not training:
         return _applied(batch_norm_eval, _record_eval, (x, weight, bias, running_mean, running_var), {"affine": affine, "eps": eps})

@@ -258,7 +258,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     return _norm_of(avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode), norm_type, count)
 
 
-def _norm_of(mean: Any, p: float, count: int) -> Any:
+def _norm_of(mean: Tensor, p: float, count: int) -> Tensor:
     return (mean.sign() * mean.abs().relu() * count).pow(1.0 / p)
 
 
@@ -302,7 +302,8 @@ def _adaptive_avg(function: str, dims: int, input: Any, output_size: Any) -> Ten
         r = x.mean(tuple(range(-dims, 0)), keepdim=True)
     else:
         r = adaptive_avg[dims](x, size=tuple(x.shape[-dims:]), cells=out)
-    return r if x is input else r.squeeze(-2)
+    result: Tensor = r if x is input else r.squeeze(-2)
+    return result
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:

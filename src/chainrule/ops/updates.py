@@ -54,4 +54,5 @@ def update_of(function: Callable[..., Any], name: str, ufunc: Any) -> Callable[.
         return general(self, other, **kw)
 
     method.__name__ = method.__qualname__ = name
+    method.__wrapped__ = function  # type: ignore[attr-defined]
     return method

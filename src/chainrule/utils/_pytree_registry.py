@@ -82,7 +82,7 @@ class SequenceKey(_Key):
 
     @property
     def idx(self) -> int:
-        return self._value  # type: ignore[no-any-return]
+        return self._value
 
     def __str__(self) -> str:
         return f"[{self._value!r}]"
@@ -118,7 +118,7 @@ class GetAttrKey(_Key):
 
     @property
     def name(self) -> str:
-        return self._value  # type: ignore[no-any-return]
+        return self._value
 
     def __str__(self) -> str:
         return f".{self._value}"

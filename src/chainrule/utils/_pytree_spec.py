@@ -174,7 +174,7 @@ class _LeafSpecMeta(type):
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, TreeSpec) and instance.is_leaf()
 
-    def __call__(cls) -> TreeSpec:  # type: ignore[override]
+    def __call__(cls) -> TreeSpec:
         warnings.warn(
             "`isinstance(treespec, LeafSpec)` is deprecated, use `isinstance(treespec, TreeSpec) and treespec.is_leaf()` instead.",
             FutureWarning,

@@ -43,7 +43,7 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Any:
 
 def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Leaves with the values of ``inputs``, and their ``requires_grad``."""
-    return tuple([x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs])  # type: ignore[attr-defined]
+    return tuple([x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs])
 
 
 def _rng_state(preserve: bool) -> Any:
@@ -93,7 +93,7 @@ class CheckpointFunction(Function):
         if not live:
             raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
         _backward([o for o, _ in live], [g for _, g in live])
-        return (None, None, *[x.grad if isinstance(x, Tensor) else None for x in leaves])  # type: ignore[attr-defined]
+        return (None, None, *[x.grad if isinstance(x, Tensor) else None for x in leaves])
 
 
 def checkpoint(
@@ -174,7 +174,7 @@ class _Frame:
                     f" pass.\ntensor at position {k}:\nsaved metadata: {self.metadata[k]}\n"
                     f"recomputed metadata: {(tuple(tensor.shape), tensor.dtype)}"
                 )
-            found.append(tensor.detach())  # type: ignore[attr-defined]
+            found.append(tensor.detach())
             if self.early_stop and len(found) == len(self.metadata):
                 raise _Stop
             return k

@@ -435,4 +435,4 @@ def _described(p: Any, legacy: bool = False) -> str:
         return f"Object of type: {type(p).__name__}"
     kind = "Parameter" if isinstance(p, Parameter) else "Tensor"
     size = "x".join(str(n) for n in p.shape)
-    return f"{kind} containing: [{p.type() if legacy else p.dtype} of size {size}]"  # type: ignore[attr-defined]
+    return f"{kind} containing: [{p.type() if legacy else p.dtype} of size {size}]"

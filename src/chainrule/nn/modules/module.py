@@ -135,7 +135,7 @@ class Module(HookMethods, StateMethods):
     def __delattr__(self, name: str) -> None:
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
-                del table[name]  # type: ignore[attr-defined]
+                del table[name]
                 self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
@@ -197,14 +197,14 @@ class Module(HookMethods, StateMethods):
         """The module at a dotted path; AttributeError where there is none."""
         module: Any = self
         if target == "":
-            return module  # type: ignore[no-any-return]
+            return module
         for part in target.split("."):
             if not hasattr(module, part):
                 raise AttributeError(f"{module._get_name()} has no attribute `{part}`")
             module = getattr(module, part)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{part}` is not an nn.Module")
-        return module  # type: ignore[no-any-return]
+        return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Put ``module`` at a dotted path; ``strict`` refuses a path that has none yet."""
@@ -220,11 +220,11 @@ class Module(HookMethods, StateMethods):
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path."""
-        return self._leaf(target, Parameter, "an nn.Parameter", "_parameters")  # type: ignore[no-any-return]
+        return self._leaf(target, Parameter, "an nn.Parameter", "_parameters")
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at a dotted path."""
-        return self._leaf(target, Tensor, "a buffer", "_buffers")  # type: ignore[no-any-return]
+        return self._leaf(target, Tensor, "a buffer", "_buffers")
 
     def _leaf(self, target: str, kind: Any, what: str, table: str) -> Any:
         path, _, name = target.rpartition(".")
@@ -315,7 +315,7 @@ class Module(HookMethods, StateMethods):
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Set ``requires_grad`` of all parameters."""
         for p in self.parameters():
-            p.requires_grad_(requires_grad)  # type: ignore[attr-defined]
+            p.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -327,7 +327,7 @@ class Module(HookMethods, StateMethods):
             if set_to_none:
                 p._grad = None
             else:
-                p.grad = (g if g.grad_fn is None else g.detach()).requires_grad_(False).zero_()  # type: ignore[attr-defined]
+                p.grad = (g if g.grad_fn is None else g.detach()).requires_grad_(False).zero_()
 
     def apply(self, fn: Callable[[Module], Any]) -> Any:
         """Call ``fn`` with every submodule, then with this module."""
@@ -344,7 +344,7 @@ class Module(HookMethods, StateMethods):
         for p in self._parameters.values():
             if p is None:
                 continue
-            p.data = fn(p.data)  # type: ignore[attr-defined]
+            p.data = fn(p.data)
             if p._grad is not None:
                 p._grad.data = fn(p._grad.data)
         for name, b in self._buffers.items():
@@ -392,15 +392,15 @@ class Module(HookMethods, StateMethods):
 
     def type(self, dst_type: Any) -> Any:
         """All parameters and buffers to ``dst_type``."""
-        return self._apply(lambda t: t.type(dst_type))  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.type(dst_type))
 
     def cpu(self) -> Any:
         """To the CPU, where everything is already."""
-        return self._apply(lambda t: t.cpu())  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.cpu())
 
     def cuda(self, device: Any = None) -> Any:
         """Raises as a CPU build of PyTorch does."""
-        return self._apply(lambda t: t.cuda(device))  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.cuda(device))
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Any:
         """Uninitialised memory of the same shapes on ``device``; how modules leave the meta device."""
@@ -410,7 +410,7 @@ class Module(HookMethods, StateMethods):
 
     def share_memory(self) -> Any:
         """Move parameters and buffers to memory that processes share."""
-        return self._apply(lambda t: t.share_memory_())  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.share_memory_())
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile ``forward`` in place."""
@@ -451,6 +451,6 @@ def _indented(text: str) -> str:
 
 def _type_name(value: Any) -> str:
     if isinstance(value, Tensor):
-        return value.type()  # type: ignore[attr-defined,no-any-return]
+        return value.type()
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.replace('chainrule', 'torch')}.{kind.__name__}"

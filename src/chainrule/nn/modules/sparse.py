@@ -50,7 +50,7 @@ class Embedding(Module):
         """Standard normal rows; the padding row zero."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            init.zeros_(self.weight.detach()[self.padding_idx])  # type: ignore[attr-defined]
+            init.zeros_(self.weight.detach()[self.padding_idx])
 
     def forward(self, input: Any) -> Any:
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)

@@ -167,14 +167,14 @@ class StateMethods:
             )
             return
         if len(target.shape) == 0 and len(value.shape) == 1:
-            value = value[0]  # type: ignore[index]
+            value = value[0]
         if tuple(value.shape) != tuple(target.shape):
             errors.append(
                 f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model is"
                 f" {target.shape}."
             )
             return
-        if target.is_meta and not value.is_meta and not assign:  # type: ignore[attr-defined]
+        if target.is_meta and not value.is_meta and not assign:
             import warnings
 
             warnings.warn(
@@ -190,7 +190,7 @@ class StateMethods:
                     value = Parameter(value, requires_grad=target.requires_grad)
                 setattr(self, name, value)
             else:
-                target.copy_(value)  # type: ignore[attr-defined]
+                target.copy_(value)
 
     # -- hooks -------------------------------------------------------------------------------------------------------
 

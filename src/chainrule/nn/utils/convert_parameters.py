@@ -10,7 +10,7 @@ from ...ops.joining import cat
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """All parameters flattened into one vector."""
-    vector: Tensor = cat([p.reshape(-1) for p in parameters])  # type: ignore[attr-defined]
+    vector: Tensor = cat([p.reshape(-1) for p in parameters])
     return vector
 
 
@@ -20,6 +20,6 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__}")
     start = 0
     for p in parameters:
-        n = p.numel()  # type: ignore[attr-defined]
-        p.data = vec[start : start + n].view_as(p).data  # type: ignore[attr-defined,index]
+        n = p.numel()
+        p.data = vec[start : start + n].view_as(p).data
         start += n

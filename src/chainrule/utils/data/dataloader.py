@@ -70,8 +70,10 @@ class DataLoader:
             drop_last = False
         elif batch_size is None and drop_last:
             raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
-        if sampler is None:
-            sampler = _Endless() if self._streams else RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if sampler is None and self._streams:
+            sampler = _Endless()
+        elif sampler is None:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None and batch_sampler is None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.batch_size = batch_size
@@ -92,7 +94,7 @@ class DataLoader:
         from ...ops.factories import empty
 
         if self._workers is None:  # workers that live on keep the seed that they were started with
-            self._base_seed = int(empty((), dtype=_int64()).random_(generator=self.generator).item())  # type: ignore[attr-defined]
+            self._base_seed = int(empty((), dtype=_int64()).random_(generator=self.generator).item())
         indices = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
         if self.num_workers == 0:
             fetch = fetcher(self.dataset, self.batch_sampler is not None, self.collate_fn, self.drop_last)

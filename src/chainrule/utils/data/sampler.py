@@ -17,7 +17,7 @@ def fresh_generator() -> Any:
     from ...ops.random import Generator
 
     generator = Generator()
-    generator.manual_seed(int(empty((), dtype=_int64()).random_().item()))  # type: ignore[attr-defined]
+    generator.manual_seed(int(empty((), dtype=_int64()).random_().item()))
     return generator
 
 
