@@ -231,7 +231,7 @@ def _check_rows(input: Tensor) -> None:
 
 
 def _in_range(target: Any, low: int, high: int) -> None:
-    value = getattr(target, "_value", None)
+    value: Any = getattr(target, "_value", None)
     if hasattr(value, "min") and value.size and (value.min() < low or value.max() >= high):
         raise RuntimeError("target out of range")
 
