@@ -8,7 +8,9 @@ import chainrule as torch
 from chainrule import nn
 
 
-@pytest.mark.parametrize(("mean", "std", "a", "b"), [(0.0, 1.0, -2.0, 2.0), (0.0, 1.0, -0.3, 0.3), (0.0, 1.0, 1.5, 4.0), (3.0, 2.0, -1.0, 2.0)])
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"), [(0.0, 1.0, -2.0, 2.0), (0.0, 1.0, -0.3, 0.3), (0.0, 1.0, 1.5, 4.0), (3.0, 2.0, -1.0, 2.0)]
+)
 def test_truncated_normal_has_the_right_moments(mean: float, std: float, a: float, b: float) -> None:
     from statistics import NormalDist
 

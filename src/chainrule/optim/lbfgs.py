@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..core.floating_flags import quiet
 from ..core.mutation import written_by_step
 from ..core.tensor import Tensor, wrap
 from .optimizer import Optimizer, check_rate, evaluate, number
@@ -46,7 +48,9 @@ class LBFGS(Optimizer):
         grad = self._gathered()
         if np.abs(grad).max() <= group["tolerance_grad"]:
             return first
-        _Iterations(self, closure, group, state).run(_scalar(first), grad)
+        iterations = _Iterations(self, closure, group, state)
+        with quiet():
+            iterations.run(_scalar(first), grad)
         return first
 
     def _gathered(self) -> Any:
@@ -85,6 +89,7 @@ class _Iterations:
         self.group = group
         self.state = state
         self.evaluations = 1
+        self.users_flags = np.geterr()  # the closure is the user's code: it keeps the user's settings
 
     def run(self, loss: float, grad: Any) -> None:
         """Iterate until a tolerance or a limit is met."""
@@ -110,9 +115,8 @@ class _Iterations:
                 if iteration != group["max_iter"]:
                     loss, grad = self._measure()
             else:
-                loss, grad, t, evaluations = _strong_wolfe(
-                    lambda length, start=start, d=direction: self._try(start, d, length), t, direction, loss, grad, slope
-                )
+                along = partial(self._try, start, direction)
+                loss, grad, t, evaluations = _strong_wolfe(along, t, direction, loss, grad, slope)
                 self.owner._move(start, direction, t)
             state["d"], state["t"] = wrap(direction), t
             self.evaluations += evaluations
@@ -123,7 +127,8 @@ class _Iterations:
                 return
 
     def _measure(self) -> tuple[float, Any]:
-        loss = _scalar(evaluate(self.closure))
+        with np.errstate(**self.users_flags):
+            loss = _scalar(evaluate(self.closure))
         return loss, self.owner._gathered()
 
     def _try(self, start: list[Any], direction: Any, t: float) -> tuple[float, Any]:
@@ -156,6 +161,7 @@ class _Iterations:
             a = (s_i @ q) * ro_i
             weights.append(a)
             q = q - y_i * a
+        state["al"] = [wrap(a) for a in reversed(weights)] + [None] * (self.group["history_size"] - len(weights))
         r = q * _raw(state["H_diag"])
         for (y_i, s_i, ro_i), a in zip(ys_s, reversed(weights), strict=True):
             r = r + s_i * (a - (y_i @ r) * ro_i)
@@ -174,7 +180,7 @@ def _cubic(x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bou
     """The minimiser of the cubic through two values and slopes (Nocedal & Wright, equation 3.59), within the bounds."""
     low, high = bounds if bounds is not None else (min(x1, x2), max(x1, x2))
     d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)
-    square = d1**2 - g1 * g2
+    square = d1 * d1 - g1 * g2  # a power of floats raises where a product gives infinity
     if square < 0:
         return (low + high) / 2.0
     d2 = square**0.5
