@@ -115,7 +115,7 @@ from .ops.trig import (
 )
 from .ops.unique import bincount, unique, unique_consecutive
 from .ops.writes import fill
-from .version import __version__
+from .torch_version import __version__
 # fmt: on
 # isort: on
 
