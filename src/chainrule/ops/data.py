@@ -254,6 +254,8 @@ def _from_mixed(data: Any, kind: dtype | None) -> Any:
         nonlocal arrays
         if isinstance(item, _SEQUENCES) or _is_sequence(item):
             return [plain(i) for i in item]
+        if found and isinstance(item, str):
+            raise TypeError(f"new(): invalid data type '{type(item).__name__}'")
         found.append(_item_dtype(item))
         if isinstance(item, Tensor):
             if item.numel() != 1:

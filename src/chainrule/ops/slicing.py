@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.batching import along_dims, batch_size, bring
+from ..core.mutation import root
 from ..core.op import Op
 from ..core.outputs import write_out
 from ..core.size import Shape, contiguous_strides, normalize_dim, text
@@ -171,6 +172,8 @@ def _batch_join(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
 def _piled(*args: Any, dim: int) -> Any:
     first = args[0]
     shape = first.shape
+    if not shape:
+        return np.array(args, first.dtype)
     r = np.empty((*shape[:dim], len(args), *shape[dim:]), first.dtype)
     parts = r.swapaxes(0, dim) if dim == 1 else np.moveaxis(r, dim, 0) if dim else r
     for k, a in enumerate(args):
@@ -368,6 +371,11 @@ def dsplit(input: Tensor, indices_or_sections: Any = None, *, indices: Any = Non
 
 
 def _diagonal(x: Any, *, offset: int, dim1: int, dim2: int) -> Any:
+    r = x.diagonal(offset, dim1, dim2)
+    if r.shape[-1]:
+        if x.flags.writeable:
+            r.flags.writeable = True
+        return r
     n, m = x.shape[dim1], x.shape[dim2]
     a, b = x.strides[dim1], x.strides[dim2]
     length = max(0, min(n, m - offset) if offset >= 0 else min(n + offset, m))
@@ -402,7 +410,11 @@ def diagonal(input: Tensor, offset: Any = 0, dim1: Any = 0, dim2: Any = 1) -> Te
     a, b = one_dim("diagonal", dim1, ndim, "dim1", 3), one_dim("diagonal", dim2, ndim, "dim2", 4)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return diagonal_op(input, offset=index_of("diagonal", "offset", offset, 2), dim1=a, dim2=b)  # type: ignore[no-any-return]
+    kw = {"offset": index_of("diagonal", "offset", offset, 2), "dim1": a, "dim2": b}
+    v = input._value
+    if type(v) is ndarray:
+        return as_view(diagonal_op, input, _diagonal(v, **kw), kw)
+    return diagonal_op(input, **kw)  # type: ignore[no-any-return]
 
 
 # Sliding windows
@@ -457,7 +469,11 @@ def unfold(input: Tensor, dimension: Any, size: Any, step: Any) -> Tensor:
         raise RuntimeError(f"maximum size for tensor at dimension {dim} is {n} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
-    return unfold_op(input, dim=dim, size=size, step=step)  # type: ignore[no-any-return]
+    v = input._value
+    kw = {"dim": dim, "size": size, "step": step}
+    if type(v) is ndarray:
+        return as_view(unfold_op, input, _windows(v, **kw), kw)
+    return unfold_op(input, **kw)  # type: ignore[no-any-return]
 
 
 declare.attach(unfold, "unfold")
@@ -537,6 +553,15 @@ def strided_arguments(v: Any, size: Any, stride: Any, storage_offset: Any) -> di
     if stride and min(stride) < 0:
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     start = None if storage_offset is None else index_of("as_strided", "storage_offset", storage_offset, 4)
+    if isinstance(v, ndarray) and 0 not in size:
+        first = geometry[2] if start is None else start
+        needed = (1 + first + sum((n - 1) * s for n, s in zip(size, stride, strict=True))) * v.itemsize
+        held = root(v).nbytes if isinstance(root(v), ndarray) else needed
+        if needed > held:
+            raise RuntimeError(
+                f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {first}, and itemsize {v.itemsize} requiring a"
+                f" storage size of {needed} are out of bounds for storage of size {held}"
+            )
     return {"size": size, "stride": stride, "start": start, "geometry": geometry}
 
 

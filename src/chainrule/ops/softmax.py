@@ -91,7 +91,8 @@ def _normalised(op: Op, input: Any, dim: Any, dtype: Any, out: Any) -> Any:
         return write_out(out, _normalised(op, input, dim, dtype, None))
     kind = kind_of(input) if dtype is None else as_dtype(dtype, op.name)
     if kind.category != 2:
-        raise NotImplementedError(f'"{op.name}_kernel_impl" not implemented for \'{kind.scalar_name}\'')
+        last = "_lastdim" if op is softmax_op and dim in (-1, v.ndim - 1) else ""
+        raise NotImplementedError(f'"{op.name}{last}_kernel_impl" not implemented for \'{kind.scalar_name}\'')
     many_dims(dim, v.ndim)
     return along(op, to_kind(input, kind), dim % max(1, v.ndim))
 
