@@ -8,24 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from ..core.batching import batch_size, bring
-from ..core.inplace import check_writable, inplace_of, overwrite, snapshot, store
+from ..core.inplace import check_writable, overwrite, snapshot, store
 from ..core.modes import MODES
 from ..core.naming import argument_error, type_name
 from ..core.node import LEAF
 from ..core.op import Op
 from ..core.outputs import write_out
-from ..core.size import Shape, broadcast_pair, text
+from ..core.size import Shape, broadcast_pair
 from ..core.tensor import Tensor, wrap, wrap_with
 from ..core.value import Value
 from ..core.views import records
 from . import declare
 from .data import checked_scalar
 from .dims import value_of
-from .index import index_op, index_put_op, put_into
+from .index import index_put_op, put_into
 from .quick import recorder
 from .shape import expand, reshape
-from .structure import cast_to, expand_to, sum_dims, sum_to, view
+from .structure import cast_to, sum_dims, sum_to, view
 
 ndarray = np.ndarray
 _NUMBERS = (int, float, complex, np.number, np.bool_)
@@ -99,7 +98,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             )
         broadcast_pair(tuple(m.shape), tuple(v.shape))
         if value.dtype.is_complex and not input.dtype.is_complex:
-            return masked_fill(input, mask, value.item())  # type: ignore[attr-defined,no-any-return]
+            return masked_fill(input, mask, value.item())
         return masked_fill_from(input, mask, cast_to(value, input.dtype))  # type: ignore[no-any-return]
     if not isinstance(value, _NUMBERS):
         raise argument_error("masked_fill", "value", "Number", value, 3)
@@ -298,6 +297,6 @@ def index_put_(self: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return put_at(self, tensors, dims, _matched(self, values), accumulate)
 
 
-Tensor.index_put_ = index_put_
+declare.attach(index_put_, "index_put_")
 
 __all__ = ["argwhere", "index_put", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
