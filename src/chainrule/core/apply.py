@@ -126,6 +126,9 @@ def unary_with(op: Op) -> Callable[..., Any]:
             r = impl(v, **kw)
         finally:
             leave(token)
+        if type(r) is not t or (t is ndarray and r.dtype is not v.dtype):  # NumPy's scalars have a dtype; numbers have none
+            plain = {k: n.item() if isinstance(n, np.generic) else n for k, n in kw.items()}
+            return elementwise(op, (input,), None, plain)
         result = new(Tensor)
         result._value = r
         gn = input._gn
@@ -151,10 +154,11 @@ def unary_with(op: Op) -> Callable[..., Any]:
     return _named(apply, op.name)
 
 
-def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable[..., Any]:
+def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: bool = False) -> Callable[..., Any]:
     """The public function of a two-argument elementwise operation, or (``operator``) the method behind an operator.
 
-    An operator returns ``NotImplemented`` for an operand that it does not know.  ``reverse`` swaps the operands.
+    An operator returns ``NotImplemented`` for an operand that it does not know; ``arrays`` are NumPy's.  ``reverse``
+    swaps the operands.
     """
     impl = op.impl
     rules: Any = op.rules
@@ -237,7 +241,8 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False) -> Callable
                 if isinstance(operand, np.generic):
                     continue
                 if operator:
-                    return NotImplemented
+                    known = arrays and isinstance(operand, np.ndarray) and operand.dtype in FROM_NUMPY
+                    return elementwise(op, (x, wrap(operand[()])), out) if known else NotImplemented
                 return refuse(op, "input" if position == 1 else "other", position, operand)
         if not isinstance(x, Tensor) and not isinstance(y, Tensor):
             if isinstance(x, np.generic) or isinstance(y, np.generic):

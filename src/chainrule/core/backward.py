@@ -18,10 +18,11 @@ import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
 from .modes import MODES, SWITCH
-from .mutation import LAST, stale, stale_error
+from .mutation import LAST, stale, stale_error, written
 from .node import FREED, HOOKED, LEAF, Node
 from .nodes import fit_array
 from .tensor import Tensor, new, wrap
+from .ties import copied
 from .value import Value
 
 _walks = itertools.count(1).__next__
@@ -307,13 +308,8 @@ def accumulate_array(leaf: Tensor, ct: Any) -> None:
         return
     have = grad._value
     if isinstance(have, np.ndarray):
-        if isinstance(grad._gn, Node):
-            leaf._grad = wrap(have + ct)
-        else:
-            from .mutation import written
-
-            np.add(have, ct, out=have)
-            written(have, "accumulating a gradient")
+        np.add(have, ct, out=have)
+        written(have, "accumulating a gradient")
     elif isinstance(have, Value):
         leaf._grad = grad + wrap(ct)
     else:
@@ -324,7 +320,7 @@ def accumulate_tensor(leaf: Tensor, ct: Tensor, create_graph: bool) -> None:
     """``leaf.grad += ct`` on tensors, out of place and recorded when ``create_graph``."""
     grad = leaf._grad
     if grad is None:
-        leaf._grad = ct if create_graph else ct.detach()
+        leaf._grad = copied(ct) if create_graph else ct.detach()
     elif create_graph:
         leaf._grad = grad + ct
     elif isinstance(ct._value, Value) or isinstance(grad._value, Value):

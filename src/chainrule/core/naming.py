@@ -19,7 +19,7 @@ def type_name(value: object) -> str:
     kind = type(value)
     if type(kind) is TorchNamed:
         return f"torch.{kind.__name__}"
-    return kind.__name__
+    return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
 
 
 def argument_error(function: str, argument: str, expected: str, value: object, position: int | None = None) -> TypeError:

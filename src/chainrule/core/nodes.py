@@ -140,6 +140,10 @@ class OpNode(Node):
         out: list[Any] = [None] * len(self.edges)
         for i, saved in self.rule_saved():
             out[i] = _as_tensor(self.rules[i](g, *self.restore(i, saved, create_graph)))
+            if create_graph and self.raw and self.op.flat:  # type: ignore[union-attr]
+                from .ties import tied
+
+                out[i] = tied(out[i], self.edges[i])
         return out
 
     def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:

@@ -18,7 +18,8 @@ backward), recorded tensors (derivatives of any order), duals (forward mode), ba
 ``vjp`` is a list with one rule an argument (``None``: not differentiable), or one callable that returns the cotangents
 of all arguments at once.  ``batch(level_args, is_batched, kw)`` says how vmap runs it in one go; without it, vmap loops.
 For elementwise operations, ``check(dtype, args)`` raises for a dtype (after promotion) that the operation refuses, and
-``opmath=False`` keeps half precision from being computed in float32.
+``opmath=False`` keeps half precision from being computed in float32.  ``flat=True``: the operation is piecewise linear,
+and the recorded gradient stays connected to its argument, with derivative 0.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class Op:
         infer: Callable[..., Any] | None = None,
         check: Callable[[Any, Any], None] | None = None,
         opmath: bool = True,
+        flat: bool = False,
     ) -> None:
         self.name = name
         self.impl = impl
@@ -84,8 +86,10 @@ class Op:
         self.infer = infer
         self.check = check
         self.opmath = opmath
+        self.flat = flat
         self.joint = callable(self.rules)
         self.quick: Callable[..., Any] | None = None  # set by apply.py for elementwise operations without metadata
+        self.taped: tuple[type[Node], Picker | None] | None = None  # of views: node class and picker (see views.py)
         self._pickers: list[Picker | None] | Picker | None = None
         self._classes: dict[tuple[str, str], type[Node]] = {}
         OPS[name] = self

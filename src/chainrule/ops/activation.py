@@ -518,6 +518,10 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
     return rrelu(input, lower, upper, training, True)
 
 
+for _activation in (_leaky_relu, _hardtanh, _threshold, _rrelu, _hardshrink, _softshrink, _hardsigmoid):
+    _activation.op.flat = True
+_relu_of.op.flat = _prelu_kernel.flat = True
+
 # What torch itself offers; the rest is torch.nn.functional's.
 __all__ = [
     "celu",

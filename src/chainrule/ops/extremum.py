@@ -251,7 +251,7 @@ def _over(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
         _check_real("max_values_cpu" if op is amax_op else "min_values_cpu", input)
     dims = many_dims(dim, v.ndim)
     if 0 in v.shape:
-        check_not_empty(op.name, v.shape, dims, dim is None or (not isinstance(dim, int) and len(dim) == 0))
+        check_not_empty(op.name, v.shape, dims, dim is None or (isinstance(dim, (tuple, list)) and not dim))
     return _prompt[op](input, dim=dims, keepdim=keepdim)
 
 

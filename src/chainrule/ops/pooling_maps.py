@@ -44,7 +44,8 @@ def _room(x: Any, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, cel
         return x
     lead = _lead(x, dims)
     r = np.full((*lead, *[n + p + e for n, p, e in zip(x.shape[-dims:], padding, ends)]), value, x.dtype)
-    r[(..., *[slice(p, p + n) for p, n in zip(padding, x.shape[-dims:])])] = x
+    inside: Any = (..., *[slice(p, p + n) for p, n in zip(padding, x.shape[-dims:])])
+    r[inside] = x
     return r
 
 
@@ -157,7 +158,9 @@ def _picked_tangent(tangents: Sequence[Any], result: Any, args: Sequence[Any], k
 
 
 def _selecting(name: str, impl: Any, node: str) -> Op:
-    return Op(name, impl, kind="general", outputs=2, vjp=[_back_to_places], jvp=_picked_tangent, batch=_same_batch, node=node)
+    return Op(
+        name, impl, kind="general", outputs=2, vjp=[_back_to_places], jvp=_picked_tangent, batch=_same_batch, node=node, flat=True
+    )
 
 
 max_pool = {

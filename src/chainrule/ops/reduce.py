@@ -293,7 +293,7 @@ _any_of = prompt(any_dims)
 
 
 def _truth_dims(dim: Any, ndim: int) -> tuple[int, ...]:
-    if dim is not None and not isinstance(dim, int) and len(dim) == 0:
+    if isinstance(dim, (tuple, list)) and not dim:
         return ()  # all() and any() take an empty tuple at its word: nothing is reduced
     return many_dims(dim, ndim)
 

@@ -81,6 +81,8 @@ def many_dims(dim: Any, ndim: int) -> tuple[int, ...]:
             return (dim,)
         dim = normalize_dim(dim, ndim)
         return (dim,) if ndim else ()
+    if isinstance(dim, np.integer):
+        return many_dims(int(dim), ndim)
     if dim is None or len(dim) == 0:
         return tuple(range(ndim))
     found = normalize_dims(tuple(dim), ndim)

@@ -111,7 +111,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     """
     x = _raw("bincount", input)
     if FROM_NUMPY[x.dtype].category != 1:
-        raise RuntimeError(f"\"bincount_cpu\" not implemented for '{FROM_NUMPY[x.dtype].scalar_name}'")
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{FROM_NUMPY[x.dtype].scalar_name}'")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if x.ndim != 1 or (x.size and x.min() < 0):

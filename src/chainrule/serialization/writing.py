@@ -21,6 +21,7 @@ from ..core.size import Size
 from ..core.tensor import Tensor
 from ..core.value import Value
 from ..nn.parameter import Parameter
+from ..ops.strides import storage as memory_of
 from .names import Global, storage_name
 
 FORMAT_VERSION = "3\n"
@@ -116,26 +117,26 @@ class _Pickler(_Base):
         if isinstance(value, Value):
             raise RuntimeError("cannot save a tensor that is inside a transform or on the meta device: it has no values")
         array = np.asarray(value)
-        storage, offset = self._storage(array)
+        array, storage, offset = self._storage(array)
         strides = tuple([s // array.itemsize for s in array.strides])
         ref = _StorageRef(("storage", Global("torch", storage_name(t.dtype)), str(storage), "cpu", self.storages[storage].size))
         args: tuple[Any, ...] = (ref, offset, tuple(array.shape), strides, t.requires_grad, OrderedDict())
         return Global("torch._utils", "_rebuild_tensor_v2"), args
 
-    def _storage(self, array: Any) -> tuple[int, int]:
-        """(number of the storage, offset in elements) of an array; the array alone where its owner is not plain memory."""
+    def _storage(self, array: Any) -> tuple[Any, int, int]:
+        """(array, number of its storage, offset in elements); the array is a copy where its owner is not plain memory."""
         owner = root(array)
-        plain = isinstance(owner, np.ndarray) and owner.dtype == array.dtype and owner.flags.c_contiguous
-        if not plain or any(s < 0 or s % array.itemsize for s in array.strides):
-            owner = array = np.ascontiguousarray(array)
-        start = owner.__array_interface__["data"][0]
+        memory = memory_of(array) if isinstance(owner, np.ndarray) and owner.dtype == array.dtype else None
+        if memory is None or not memory.flags.c_contiguous or any(s < 0 or s % array.itemsize for s in array.strides):
+            owner = memory = array = array.copy(order="C")
+        start = memory.__array_interface__["data"][0]
         offset = (array.__array_interface__["data"][0] - start) // array.itemsize if array.size else 0
         key = self._keys.get(id(owner))
         if key is None:
             key = self._keys[id(owner)] = len(self.storages)
             self._alive.append(owner)
-            self.storages.append(owner.reshape(-1))
-        return key, offset
+            self.storages.append(memory.reshape(-1))
+        return array, key, offset
 
 
 class _StorageRef:
