@@ -13,17 +13,39 @@ from weakref import ref
 
 import numpy as np
 
-from .modes import MODES
+from .modes import MODES, SWITCH
 from .node import LEAF, Node, Slot, next_order
 from .op import Op, edge_of, record
 from .tensor import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, Tensor, new, wrap, wrap_with
 from .value import Value
 
+UNUSUAL = SWITCH.unusual
+
+
+class _Views(list[Any]):
+    """Weak references to the views of a base; what has died is dropped when they are twice as many as lived."""
+
+    __slots__ = ("limit",)
+
+    def __init__(self, first: Any) -> None:
+        self.append(first)
+        self.limit = 16
+
+    def sweep(self) -> None:
+        self[:] = [v for v in self if v() is not None]
+        self.limit = 2 * len(self) + 16
+
+
+def _first(op: Op) -> tuple[Any, Any]:
+    """The class of the operation's nodes, and what picks up what its rule names; both kept on the operation."""
+    found = op.taped = (op.node_class(), op.pickers()[0] if op.rules else None)
+    return found
+
 
 def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
     """The tensor around ``r``, which is the view ``op(x, **kw)`` of the memory of ``x``; recorded if asked.
 
-    What every view operation ends with.
+    What every view operation ends with, hence :func:`link` and :func:`~chainrule.core.op.record` in one.
     """
     out = new(Tensor)
     out._value = r
@@ -34,75 +56,125 @@ def as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Tensor:
     else:
         out._base = base
         out._replay = (*x._replay, (op, kw, None))
-    _register(out, x)
-    gn = x._gn
-    if gn is not None and MODES.grad and op.rules is not None:
-        if MODES.saved_hooks or MODES.anomaly:
+    views = base._views
+    if views is None:
+        base._views = _Views(ref(out))
+    else:
+        views.append(ref(out))
+        if len(views) > views.limit:
+            views.sweep()
+    if x._flags or UNUSUAL:
+        _inherit(out, x)
+        if not MODES.grad:
+            return out
+        if x._gn is not None and (MODES.saved_hooks or MODES.anomaly):
             record(op, out, r, (x._value,), (x,), kw)
             return out
-        node = new(op.node_class())
-        node.edges = (x if gn is LEAF else gn,)
-        node.saved = op.pickers()[0](r, (x._value,), kw, None)
-        node.fit = None
-        node.order = next_order()
-        out._gn = node
+    gn = x._gn
+    if gn is not None:
+        cls, pick = op.taped or _first(op)
+        if pick is not None:
+            out._gn = node = new(cls)
+            node.edges = (x if gn is LEAF else gn,)
+            node.saved = pick(r, (x._value,), kw, None)
+            node.fit = None
+            node.order = next_order()
     return out
 
 
 def chain_view(x: Tensor, value: Any, steps: Sequence[tuple[Op, dict[str, Any]]]) -> Tensor:
     """The view that several operations take one after the other, without a tensor for each of them."""
-    tracked = x._gn is not None and MODES.grad
-    if tracked and (MODES.saved_hooks or MODES.anomaly):
+    edge = None
+    if x._gn is not None:
+        if not UNUSUAL:
+            edge = edge_of(x)
+        elif MODES.grad:
+            if MODES.saved_hooks or MODES.anomaly:
+                for op, kw in steps:
+                    x = op(x, **kw)
+                return x
+            edge = edge_of(x)
+    if edge is None:
         for op, kw in steps:
-            x = op(x, **kw)
-        return x
-    edge = edge_of(x) if tracked else None
-    for op, kw in steps:
-        before, value = value, op.impl(value, **kw)
-        if tracked:
-            node = new(op.node_class())
+            value = op.impl(value, **kw)
+    else:
+        for op, kw in steps:
+            before, value = value, op.impl(value, **kw)
+            cls, pick = op.taped or _first(op)
+            node = new(cls)
             node.edges = (edge,)
-            node.saved = op.pickers()[0](value, (before,), kw, None)
+            node.saved = pick(value, (before,), kw, None)
             node.fit = None
             node.order = next_order()
             edge = node
-    out = wrap(value)
+    out = new(Tensor)
+    out._value = value
     base = x._base
     out._base = x if base is None else base
     out._replay = (*x._replay, *[(op, kw, None) for op, kw in steps])
     _register(out, x)
-    if tracked:
+    if edge is not None:
         out._gn = edge
     return out
 
 
 def as_views(op: Op, x: Tensor, parts: Sequence[Any], kw: dict[str, Any]) -> tuple[Tensor, ...]:
     """:func:`as_view` for an operation with several outputs; none of them may be written in place later."""
-    outs = tuple([wrap(r) for r in parts])
-    for k, out in enumerate(outs):
-        link(out, x, op, kw, k)
-    if x._gn is not None and MODES.grad:
-        record(op, outs, parts, (x._value,), (x,), kw)
-    return outs
+    base = x._base
+    steps: tuple[Any, ...] = ()
+    if base is None:
+        base = x
+    else:
+        steps = x._replay
+    views = base._views
+    outs = []
+    for k, r in enumerate(parts):
+        out = new(Tensor)
+        out._value = r
+        out._base = base
+        out._replay = (*steps, (op, kw, k))
+        out._flags = MULTI_OUTPUT
+        if views is None:
+            views = base._views = _Views(ref(out))
+        else:
+            views.append(ref(out))
+        outs.append(out)
+    if views is not None and len(views) > views.limit:
+        views.sweep()
+    if x._flags or UNUSUAL:
+        for out in outs:
+            out._flags = 0
+            _inherit(out, x)
+            if not out._flags & MADE_WITHOUT_GRAD:
+                out._flags |= MULTI_OUTPUT
+    found = tuple(outs)
+    if x._gn is not None and (not UNUSUAL or MODES.grad):
+        record(op, found, parts, (x._value,), (x,), kw)
+    return found
+
+
+def _inherit(out: Tensor, x: Tensor) -> None:
+    """A view has the marks of what it was taken from, and that of being taken while nothing is recorded."""
+    flags = x._flags
+    if not MODES.grad:
+        flags |= MADE_WITHOUT_GRAD
+    if flags & MADE_WITHOUT_GRAD:
+        out._made = next_order()
+    out._flags = flags
 
 
 def _register(out: Tensor, x: Tensor) -> None:
-    """Tell the base of its new view, which inherits the marks of what it was taken from."""
-    if x._flags or not MODES.grad:
-        flags = x._flags
-        if not MODES.grad or flags & MADE_WITHOUT_GRAD:
-            out._made = next_order()
-        if not MODES.grad:
-            flags |= MADE_WITHOUT_GRAD
-        out._flags = flags
+    """Tell the base of its new view."""
+    if x._flags or UNUSUAL:
+        _inherit(out, x)
     base = out._base
     views = base._views
     if views is None:
-        base._views = [ref(out)]
+        base._views = _Views(ref(out))
         return
-    if len(views) > 7 and len(views) & (len(views) - 1) == 0:
-        views[:] = [v for v in views if v() is not None]
     views.append(ref(out))
+    if len(views) > views.limit:
+        views.sweep()
 
 
 def link(out: Tensor, x: Tensor, op: Op, kw: dict[str, Any], index: int | None = None) -> None:

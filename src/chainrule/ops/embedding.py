@@ -16,7 +16,8 @@ from ..core.op import Op
 from ..core.tensor import Tensor, wrap
 from ..core.value import Value
 from .dims import value_of
-from .index import _add_rows, index_op
+from .gather import outside
+from .index import _add_rows, index_op, lined
 from .quick import recorder
 from .structure import cast_to, view
 
@@ -37,8 +38,7 @@ def _weights(indices: Any, kind: Any, padding_idx: int, scale: bool) -> Any:
 
 
 def _lookup(weight: Any, indices: Any, *, padding_idx: int, scale: bool) -> Any:
-    n = weight.shape[0]
-    if indices.size and (indices.min() < 0 or indices.max() >= n):
+    if outside(indices, weight.shape[0]):
         raise IndexError("index out of range in self")
     return weight.take(indices, 0)
 
@@ -67,8 +67,6 @@ def _batch_lookup(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[st
         return _looped(op, list(args), mask, kw)
     if not mask[1]:
         return index_op(weight, indices, dims=(1,), unique=False)
-    from .index import lined
-
     return lined(weight, indices, 0)
 
 

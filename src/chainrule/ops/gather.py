@@ -18,11 +18,14 @@ from ..core.value import Value
 from . import declare
 from .compare import where
 from .dims import one_dim, value_of
+from .quick import recorder
 from .shape import expand, reshape
 from .slicing import sliced
 from .structure import cast
 
 ndarray = np.ndarray
+_most = np.maximum.reduce
+_UNSIGNED = {np.dtype(np.int64): np.uint64, np.dtype(np.int32): np.uint32}
 
 
 def grid(index: Any, dim: int) -> tuple[Any, ...]:
@@ -30,11 +33,18 @@ def grid(index: Any, dim: int) -> tuple[Any, ...]:
     ndim = index.ndim
     if ndim == 1:
         return (index,)
+    if ndim == 2:
+        return (np.arange(index.shape[0])[:, None], index) if dim else (index, np.arange(index.shape[1]))
     return tuple([index if d == dim else np.arange(n).reshape((n,) + (1,) * (ndim - 1 - d)) for d, n in enumerate(index.shape)])
 
 
+def outside(index: Any, n: int) -> bool:
+    """Whether some index is negative or not below ``n``: a negative number is a very large one without its sign."""
+    return bool(index.size and _most(index.view(_UNSIGNED[index.dtype]), None) >= n)
+
+
 def _in_bounds(index: Any, dim: int, n: int) -> None:
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, n):
         bad = np.extract((index < 0) | (index >= n), index)
         raise RuntimeError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
 
@@ -197,13 +207,16 @@ scatter_add_op = Op(
 scatter_reduce_op = Op("scatter_reduce", _scatter_reduce, kind="general", args="x index src", vjp=_reduce_rule, batch=_batch)
 
 
+_finish_gather = recorder(gather_op)
+
+
 # Public functions
 
 
 def index_kind(function: str, index: Any, position: int = 3) -> Any:
     """The value of an index tensor; RuntimeError unless it holds int32 or int64 (or nothing)."""
     v = value_of(function, index, "index", position)
-    if index.dtype.name not in ("int64", "int32") and 0 not in v.shape:
+    if v.dtype not in _UNSIGNED and index.dtype.name not in ("int64", "int32") and 0 not in v.shape:
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index")
     return v
 
@@ -244,6 +257,8 @@ def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False,
                 f"Size does not match at dimension {d} expected index {text(have)} to be no larger than self {text(shape)} apart from"
                 f" dimension {dim}"
             )
+    if type(v) is ndarray and type(i) is ndarray and shape and have and out is None:
+        return _finish_gather(_gather(v, i, dim=dim), (v, i), (input, index), {"dim": dim})
     return into(out, _apply(gather_op, input, index, dim=dim))
 
 

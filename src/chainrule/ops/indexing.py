@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.inference import refuse_write
 from ..core.inplace import check_memory
-from ..core.modes import MODES
+from ..core.modes import MODES, SWITCH
 from ..core.mutation import written
 from ..core.naming import type_name
 from ..core.size import expand_shape
@@ -25,12 +26,13 @@ from .data import checked_scalar
 from .data import value_of as data_value
 from .declare import attach
 from .index import index_op, result_shape
+from .quick import recorder
 from .shape import alias_op, unsqueeze_op
 from .slicing import select_op, slice_op
 from .structure import cast_to
 
 ndarray = np.ndarray
-_ALL = slice(None)
+UNUSUAL = SWITCH.unusual
 
 
 class _Basic:
@@ -97,10 +99,8 @@ def _item(item: Any) -> Any:
         return _index_tensor(_from_sequence(item))
     if hasattr(item, "__index__") and not isinstance(item, np.bool_):
         return operator.index(item)
-    name = type_name(item)
-    if isinstance(item, np.generic):
-        name = f"numpy.{name}"
-    raise IndexError(f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {name})")
+    kinds = "integers, slices (`:`), ellipsis (`...`), None and long or byte Variables"
+    raise IndexError(f"only {kinds} are valid indices (got {type_name(item)})")
 
 
 def _from_sequence(item: Any) -> Tensor:
@@ -272,15 +272,28 @@ def getitem(self: Tensor, index: Any) -> Any:
                     r = v[index] if len(shape) > 1 else v[index, ...]
                     return as_view(select_op, self, r, {"dim": 0, "index": index if index >= 0 else index + n})
         elif kind is tuple:
-            for i in index:
-                t = type(i)
-                if t is not int and i is not None and i is not Ellipsis and (t is not slice or i.step is not None):
-                    break
-            else:
-                if self._gn is None or not MODES.grad:
-                    found = _take(self, v, index)
-                    if found is not None:
-                        return found
+            if self._gn is None or (UNUSUAL and not MODES.grad):
+                found = _take(self, v, index)
+                if found is not None:
+                    return found
+            steps = _quick_steps(v.shape, index)
+            if steps:
+                return chain_view(self, v, steps)
+        elif kind is slice:
+            if v.ndim:
+                try:
+                    start, end, step = index.indices(v.shape[0])
+                except (TypeError, ValueError):
+                    step = 0
+                if step > 0:
+                    kw = {"dim": 0, "start": start, "end": end if end > start else start, "step": step}
+                    return as_view(slice_op, self, v[index], kw)
+        elif index is None:
+            return as_view(unsqueeze_op, self, unsqueeze_op.impl(v, dim=0), {"dim": 0})
+        elif isinstance(index, Tensor):
+            found = _looked_up(self, v, index)
+            if found is not None:
+                return found
     parsed = parse(tuple(v.shape), index)
     x = taken(self, parsed.steps, alias=not parsed.advanced)
     if not parsed.advanced:
@@ -289,21 +302,95 @@ def getitem(self: Tensor, index: Any) -> Any:
     return index_op(x, *tensors, dims=dims, unique=unique)
 
 
+_finish_index = recorder(index_op)
+_INTEGERS = frozenset({np.dtype(np.int64), np.dtype(np.int32)})
+_FIRST: dict[str, Any] = {"dims": (0,), "unique": False}
+
+
+def _looked_up(x: Tensor, v: Any, index: Tensor) -> Tensor | None:
+    """``x[index]`` for one plain index tensor or mask; None where it takes the long way."""
+    i = index._value
+    if type(i) is not ndarray or not i.ndim or not v.ndim:
+        return None
+    if i.dtype in _INTEGERS:
+        try:
+            r = v[i]
+        except IndexError:
+            return None
+        if not r.flags.c_contiguous:
+            r = np.ascontiguousarray(r)
+        return _finish_index(r, (v, i), (x, index), _FIRST)
+    if i.dtype != bool or v.shape[: i.ndim] != i.shape or (x._gn is not None and (not UNUSUAL or MODES.grad)):
+        return None
+    return wrap(v[i]) if not UNUSUAL else None
+
+
 def _take(x: Tensor, v: Any, index: tuple[Any, ...]) -> Tensor | None:
     """The view for a tuple of numbers, slices, None and at most one Ellipsis, in one NumPy step and unrecorded."""
-    try:
-        if Ellipsis in index:
-            r = v[index]
-            if type(r) is not ndarray or index.count(Ellipsis) > 1:
+    dots = False
+    for i in index:
+        t = type(i)
+        if t is int or i is None:
+            continue
+        if i is Ellipsis:
+            if dots:
                 return None
-        else:
-            r = v[(*index, ...)]
+            dots = True
+        elif t is not slice or i.step is not None:
+            return None
+    try:
+        r = v[index] if dots else v[(*index, ...)]
     except (IndexError, TypeError):
         return None  # the long way words the error
     out = new(Tensor)
     out._value = r
     link(out, x, BASIC, {"index": index})  # type: ignore[arg-type]
     return out
+
+
+def _quick_steps(shape: tuple[int, ...], index: tuple[Any, ...]) -> list[tuple[Any, dict[str, Any]]] | None:
+    """What :func:`parse` finds for a tuple of numbers, slices, None and Ellipsis; None for anything else, and for errors."""
+    steps: list[tuple[Any, dict[str, Any]]] = []
+    dim = at = 0
+    ndim = len(shape)
+    for i in index:
+        t = type(i)
+        if i is None:
+            steps.append((unsqueeze_op, {"dim": dim}))
+            dim += 1
+            continue
+        if i is Ellipsis:
+            skipped = ndim - at
+            for j in reversed(index):
+                if j is Ellipsis:
+                    break
+                skipped -= j is not None
+            if skipped < 0:
+                return None
+            dim += skipped
+            at += skipped
+            continue
+        if at >= ndim:
+            return None
+        n = shape[at]
+        at += 1
+        if t is int:
+            if not -n <= i < n:
+                return None
+            steps.append((select_op, {"dim": dim, "index": i if i >= 0 else i + n}))
+        elif t is slice:
+            try:
+                start, end, step = i.indices(n)
+            except (TypeError, ValueError):
+                return None
+            if step <= 0:
+                return None
+            if start != 0 or end != n or step != 1:
+                steps.append((slice_op, {"dim": dim, "start": start, "end": end if end > start else start, "step": step}))
+            dim += 1
+        else:
+            return None
+    return steps
 
 
 def taken(x: Tensor, steps: list[tuple[Any, dict[str, Any]]], alias: bool) -> Tensor:
@@ -333,7 +420,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         if _write(self, have, index, value):
             return
     if not isinstance(value, (Tensor, int, float, complex, np.number, np.bool_)):
-        raise TypeError(f"can't assign a {_assigned_name(value)} to a {self.type()}")
+        raise TypeError(f"can't assign a {type_name(value)} to a {self.type()}")
     parsed = parse(tuple(have.shape), index)
     target = taken(self, parsed.steps, alias=False)
     if not parsed.advanced:
@@ -355,19 +442,25 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     put_at(target, tensors, dims, _trimmed(value, len(result_shape(shape, [tuple(t._value.shape) for t in tensors], dims))))
 
 
-def _assigned_name(value: Any) -> str:
-    return "numpy.ndarray" if isinstance(value, ndarray) else type_name(value)
-
-
-_PLAIN = frozenset({int, slice, type(None), type(Ellipsis)})
-
-
 def _write(x: Tensor, have: Any, index: Any, value: Any) -> bool:
-    """Write a number or an unrecorded tensor of the same dtype where a basic index says; False to go the long way."""
-    items = index if type(index) is tuple else (index,)
-    for i in items:
-        if type(i) not in _PLAIN or (type(i) is slice and i.step is not None):
+    """Write a number or an unrecorded tensor of the same dtype where an index of the plain kinds says.
+
+    False to go the long way.
+    """
+    if isinstance(index, Tensor):
+        at = index._value
+        if type(at) is not ndarray or not at.ndim or (at.dtype not in _INTEGERS and (at.dtype != bool or have.shape[: at.ndim] != at.shape)):
             return False
+        name = "index_put_"
+    else:
+        at = index
+        for i in index if type(index) is tuple else (index,):
+            t = type(i)
+            if t is not int and t is not slice and i is not None and i is not Ellipsis:
+                return False
+            if t is slice and i.step is not None and not (type(i.step) is int and i.step > 0):
+                return False
+        name = "copy_"
     kind = type(value)
     if isinstance(value, Tensor):
         v = value._value
@@ -375,21 +468,23 @@ def _write(x: Tensor, have: Any, index: Any, value: Any) -> bool:
             return False
         if np.may_share_memory(v, have):
             v = v.copy()
-    elif (kind is float and have.dtype.kind == "f") or (kind is int and have.dtype.kind == "f" and -1000000 < value < 1000000):
+    elif (kind is float and have.dtype.kind == "f" and -3e38 < value < 3e38) or (kind is int and have.dtype.kind in "fi" and -100 < value < 100):
         v = value
     else:
         return False
+    if x._flags:
+        refuse_write(x)
     if not have.flags.writeable or 0 in have.strides:
         check_memory(have)
     token = enter(IGNORE)
     try:
-        have[index] = v
+        have[at] = v
     except (IndexError, ValueError, TypeError):
         return False
     finally:
         leave(token)
     if not x._flags & UNTRACKED:
-        written(have, "__setitem__")
+        written(have, name)
     return True
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..core.inference import ACTIVE, mark
-from ..core.modes import MODES
 from ..core.naming import argument_error, type_name
-from ..core.op import Op, record
+from ..core.op import Op
 from ..core.outputs import write_out
 from ..core.promotion import promote_types
 from ..core.size import normalize_dim, text
 from ..core.tensor import Tensor, wrap
 from .dims import index_of
+from .quick import recorder
 from .shape import at_least, reshape
 from .slicing import cat_op, slice_op, stack_op
 from .structure import cast_to
@@ -54,22 +54,25 @@ def _quick(op: Op, tensors: Any, dim: Any) -> Tensor | None:
             if x._gn is not None:
                 tracked = True
             raws.append(v)
-        if not raws or type(raws[0]) is not ndarray:
+        if not raws or not isinstance(raws[0], ndarray if op is cat_op else (ndarray, np.generic)):
             return None
         ndim = raws[0].ndim + (op is stack_op)
         if dim < 0:
             dim += ndim
         if not 0 <= dim < ndim:
             return None
+        if op is stack_op and raws[0].ndim == 0 and raws[0].dtype.kind == "V":
+            return None
         r = op.impl(*raws, dim=dim)
     except (AttributeError, TypeError, ValueError):
         return None
+    if tracked:
+        return (_finish_cat if op is cat_op else _finish_stack)(r, raws, tensors, {"dim": dim})
     out = wrap(r)
-    if tracked and MODES.grad:
-        record(op, out, r, raws, tensors, {"dim": dim})
-    elif ACTIVE.threads:
-        mark(out)
-    return out
+    return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
+
+
+_finish_cat, _finish_stack = recorder(cat_op), recorder(stack_op)
 
 
 def cat(tensors: Any, dim: Any = 0, *, out: Tensor | None = None, axis: Any = None) -> Tensor:

@@ -15,6 +15,7 @@ from ..core.value import Value
 from . import declare
 from .dims import index_of, one_dim, sizes, value_of
 from .rows import index_select
+from .slicing import at
 from .shape import expand, flatten, reshape, unsqueeze
 from .structure import clone, sum_dims, view
 
@@ -138,8 +139,19 @@ def _batch_roll(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
     return view(op(view(x, shape=(x.shape[0], prod(x.shape[1:]))), shifts=(kw["shifts"],), dims=(1,)), shape=tuple(x.shape))
 
 
+def _roll(x: Any, *, shifts: Any, dims: Any) -> Any:
+    if dims is None:
+        return _roll(x.reshape(-1), shifts=(shifts,), dims=(0,)).reshape(x.shape)
+    for by, d in zip(shifts, dims, strict=True):
+        n = x.shape[d]
+        cut = -by % n if n else 0
+        if cut:
+            x = np.concatenate((x[at(d, slice(cut, None))], x[at(d, slice(None, cut))]), d)
+    return np.array(x, order="C")
+
+
 roll_op: Op = Op(
-    "roll", lambda x, *, shifts, dims: np.roll(x, shifts, dims), kind="linear",
+    "roll", _roll, kind="linear",
     vjp=[
         lambda g, shifts, dims: roll_op(g, shifts=-shifts if dims is None else tuple([-s for s in shifts]), dims=dims)
     ], batch=_batch_roll,

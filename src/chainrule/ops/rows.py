@@ -17,8 +17,8 @@ from ..core.value import Value
 from . import declare
 from .compare import where
 from .dims import one_dim, value_of
-from .gather import into, scatter_reduce_op
-from .index import add_at, index_op
+from .gather import into, outside, scatter_reduce_op
+from .index import add_at, index_op, lined
 from .quick import recorder
 from .shape import expand, reshape
 from .slicing import at
@@ -29,16 +29,8 @@ ndarray = np.ndarray
 _BOOL = np.dtype(bool)
 
 
-def _checked(index: Any, dim: int, n: int) -> Any:
-    if index.size and (index.min() < 0 or index.max() >= n):
-        bad = np.extract((index < 0) | (index >= n), index)
-        raise IndexError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
-    return index
-
-
 def _select(x: Any, index: Any, *, dim: int) -> Any:
-    n = x.shape[dim]
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, x.shape[dim]):
         raise IndexError("index out of range in self")
     return x.take(index, dim)
 
@@ -57,7 +49,7 @@ def _select_back(g: Any, index: Any, *, dim: int, shape: Shape) -> Any:
 
 def _add(x: Any, index: Any, src: Any, *, dim: int, alpha: Any) -> Any:
     n = x.shape[dim]
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, n):
         bad = np.extract((index < 0) | (index >= n), index)
         raise RuntimeError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
     out = np.array(x)
@@ -70,7 +62,7 @@ def _add(x: Any, index: Any, src: Any, *, dim: int, alpha: Any) -> Any:
 
 def _copy(x: Any, index: Any, src: Any, *, dim: int) -> Any:
     n = x.shape[dim]
-    if index.size and (index.min() < 0 or index.max() >= n):
+    if outside(index, n):
         bad = np.extract((index < 0) | (index >= n), index)
         raise IndexError(f"index_copy_(): index {bad[0]} is out of bounds for dimension {dim} with size {n}")
     out = np.array(x)
@@ -105,8 +97,6 @@ def _batch_select(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[st
     if not mask[1]:
         return op(x, index, dim=dim + 1)
     if mask[0]:
-        from .index import lined
-
         return lined(x, index, dim)
     r = index_op(x, index, dims=(dim,), unique=False)  # (…, B, k, …)
     return permute(r, dims=(dim, *[d for d in range(r.ndim) if d != dim])) if dim else r
@@ -348,8 +338,6 @@ def _batch_take(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
     flat = view(x, shape=(x.shape[0], prod(x.shape[1:])))
     if not mask[1]:
         return index_op(flat, index, dims=(1,), unique=False)
-    from .index import lined
-
     return lined(flat, index, 0)
 
 

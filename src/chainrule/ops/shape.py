@@ -68,7 +68,7 @@ squeeze_dims = _squeezed("squeeze_dims", "SqueezeBackward2")
 
 def _unsqueeze(x: Any, *, dim: int) -> Any:
     shape = x.shape
-    if x.flags.c_contiguous:
+    if x.flags.c_contiguous and 1 not in shape:
         return x.reshape((*shape[:dim], 1, *shape[dim:]))
     stride = shape[dim] * x.strides[dim] if dim < len(shape) else x.itemsize
     return restride(x, (*shape[:dim], 1, *shape[dim:]), (*x.strides[:dim], stride, *x.strides[dim:]))
@@ -226,6 +226,8 @@ def flatten(input: Tensor, start_dim: Any = 0, end_dim: Any = -1) -> Tensor:
     """The dimensions from ``start_dim`` to ``end_dim`` as one; ``input`` itself where that is one already."""
     shape = value_of("flatten", input).shape
     ndim = len(shape)
+    if start_dim == 0 and end_dim == -1 and ndim > 1:
+        return reshape(input, -1)
     start = one_dim("flatten", start_dim, ndim, "start_dim")
     end = one_dim("flatten", end_dim, ndim, "end_dim", 3)
     if start > end:
@@ -275,6 +277,15 @@ def permute(input: Tensor, *dims: Any, **kw: Any) -> Tensor:
         raise TypeError('permute() missing 1 required positional arguments: "dims"')
     order = sizes("permute", "dims", dims)
     ndim = v.ndim
+    if type(v) is ndarray and len(order) == ndim:
+        try:
+            r = v.transpose(order)
+        except (ValueError, IndexError):
+            pass
+        else:
+            if not order or min(order) < 0:
+                order = tuple([d % ndim for d in order])
+            return as_view(permute_op, input, r, {"dims": order})
     if len(order) != ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of"
@@ -457,8 +468,12 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 @declare.method
 def unsqueeze(input: Tensor, dim: Any) -> Tensor:
     """``input`` with a new dimension of length 1 at ``dim``."""
-    v = value_of("unsqueeze", input)
-    dim = one_dim("unsqueeze", dim, v.ndim + 1)
+    try:
+        v = input._value
+    except AttributeError:
+        v = value_of("unsqueeze", input)
+    if type(dim) is not int or not 0 <= dim <= v.ndim:
+        dim = one_dim("unsqueeze", dim, v.ndim + 1)
     if type(v) is ndarray:
         return as_view(unsqueeze_op, input, _unsqueeze(v, dim=dim), {"dim": dim})
     return unsqueeze_op(input, dim=dim)  # type: ignore[no-any-return]
@@ -515,10 +530,22 @@ def expand(input: Tensor, *size: Any, implicit: bool = False, **kw: Any) -> Tens
     if kw:
         size = (kw.pop("size"),)
     wanted = sizes("expand", "size", size, 1)
-    shape = expand_shape(v.shape, wanted, _tensor_type(input))
+    shape = _expanded(v.shape, wanted, input)
     if type(v) is ndarray:
         return as_view(expand_to, input, expand_to.impl(v, shape=shape), {"shape": shape})
     return expand_to(input, shape=shape)  # type: ignore[no-any-return]
+
+
+def _expanded(have: Shape, wanted: Shape, input: Tensor) -> Shape:
+    lead = len(wanted) - len(have)
+    if lead >= 0:
+        for n, m in zip(have, wanted[lead:], strict=True):
+            if n != m and n != 1:
+                break
+        else:
+            if not wanted or min(wanted) >= 0:
+                return wanted
+    return expand_shape(have, wanted, _tensor_type(input))
 
 
 def _tensor_type(input: Tensor) -> str:

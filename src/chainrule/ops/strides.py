@@ -29,16 +29,20 @@ def restride(a: Any, shape: Shape, strides: Shape, start: int = 0) -> Any:
 
     Unlike NumPy's ``as_strided`` it stays within the storage and keeps ``base``, by which writes find each other.
     """
-    memory = storage(a)
-    begin = offset(a) + start
+    if a.base is None and a.flags.c_contiguous:
+        memory, begin = a, start
+    else:
+        memory, begin = storage(a), offset(a) + start
     if 0 in shape:
         return np.ndarray(shape, a.dtype, memory, 0, strides) if memory.size else np.empty(shape, a.dtype)
+    try:
+        return np.ndarray(shape, a.dtype, memory, begin, strides)  # looks itself whether that stays within the memory
+    except (TypeError, ValueError):
+        pass
     last = begin + sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)]) + a.itemsize
-    if last > memory.nbytes or begin < 0:
-        size = a.itemsize
-        counts = tuple([s // size for s in strides])
-        raise RuntimeError(
-            f"setStorage: sizes {text(shape)}, strides {text(counts)}, storage offset {begin // size}, and itemsize {size} requiring"
-            f" a storage size of {last} are out of bounds for storage of size {memory.nbytes}"
-        )
-    return np.ndarray(shape, a.dtype, memory, begin, strides)
+    size = a.itemsize
+    counts = tuple([s // size for s in strides])
+    raise RuntimeError(
+        f"setStorage: sizes {text(shape)}, strides {text(counts)}, storage offset {begin // size}, and itemsize {size} requiring"
+        f" a storage size of {last} are out of bounds for storage of size {memory.nbytes}"
+    )

@@ -16,14 +16,19 @@ from .summation import add_over
 
 
 def _expand(x: Any, *, shape: tuple[int, ...]) -> Any:
-    if x.shape == shape:
+    have = x.shape
+    if have == shape:
         return x
     a = np.asarray(x)
-    lead = len(shape) - a.ndim
-    strides = (0,) * lead + tuple([0 if n == 1 else s for n, s in zip(a.shape, a.strides, strict=True)])
+    flags = a.flags
+    if not flags.c_contiguous or not flags.writeable:
+        return np.broadcast_to(a, shape)
+    lead = len(shape) - len(have)
+    strides = [0] * lead
+    for n, m, s in zip(have, shape[lead:], a.strides):
+        strides.append(0 if n == 1 and m != 1 else s)
     # ndarray() with strides is ten times as quick as broadcast_to, and the shapes have been checked by the caller.
-    base = a if a.flags.writeable and a.flags.c_contiguous else np.broadcast_to(a, shape)
-    return np.ndarray(shape, a.dtype, base, 0, strides) if base is a else base
+    return np.ndarray(shape, a.dtype, a, 0, strides)
 
 
 def cast_array(x: Any, *, dtype: Any) -> Any:
@@ -84,7 +89,7 @@ def kept(shape: tuple[int, ...], dim: tuple[int, ...]) -> tuple[int, ...]:
 
 
 view: Op = Op(
-    "view", lambda x, *, shape: np.reshape(x, shape), kind="view",
+    "view", lambda x, *, shape: x.reshape(shape), kind="view",
     vjp=[lambda g, x_shape: view(g, shape=tuple(x_shape))], batch=lead_reshape, node="ViewBackward0",
 )  # fmt: skip
 expand_to = Op(
@@ -97,7 +102,7 @@ sum_dims = Op(
     batch=along_dims("dim"), node="SumBackward1",
 )  # fmt: skip
 permute: Op = Op(
-    "permute", lambda x, *, dims: np.transpose(x, dims), kind="view",
+    "permute", lambda x, *, dims: x.transpose(dims), kind="view",
     vjp=[lambda g, dims: permute(g, dims=tuple(int(i) for i in np.argsort(dims)))],
     batch=lambda op, args, mask, kw: op(args[0], dims=(0, *[d + 1 for d in kw["dims"]])),
 )  # fmt: skip

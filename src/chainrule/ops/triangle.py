@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,29 @@ from .dims import index_of, one_dim, value_of
 from .shape import reshape
 from .slicing import diagonal_op
 
+
+@lru_cache(maxsize=32)
+def _below(n: int, m: int, diagonal: int) -> Any:
+    return np.tri(n, m, diagonal, dtype=bool)
+
+
+def _tril(x: Any, *, diagonal: int) -> Any:
+    out = np.zeros(x.shape, x.dtype)
+    np.copyto(out, x, where=_below(*x.shape[-2:], diagonal))
+    return out
+
+
+def _triu(x: Any, *, diagonal: int) -> Any:
+    out = np.array(x, order="C")
+    np.copyto(out, 0, where=_below(*x.shape[-2:], diagonal - 1))
+    return out
+
+
 tril_op: Op = Op(
-    "tril", lambda x, *, diagonal: np.tril(x, diagonal), kind="linear", vjp=[lambda g, diagonal: tril_op(g, diagonal=diagonal)], batch=same
+    "tril", _tril, kind="linear", vjp=[lambda g, diagonal: tril_op(g, diagonal=diagonal)], batch=same
 )
 triu_op: Op = Op(
-    "triu", lambda x, *, diagonal: np.triu(x, diagonal), kind="linear", vjp=[lambda g, diagonal: triu_op(g, diagonal=diagonal)], batch=same
+    "triu", _triu, kind="linear", vjp=[lambda g, diagonal: triu_op(g, diagonal=diagonal)], batch=same
 )
 
 
