@@ -56,7 +56,20 @@ def wide(x: Any) -> Any:
     return x.astype(np.float32) if x.dtype.itemsize <= 2 and x.dtype.kind in "fV" else x
 
 
+_MANY = 1 << 16  # multiplications: from here on two conversions pay
+
+
+def _doubles(x: Any, y: Any) -> tuple[Any, Any] | None:
+    """Integer operands of a large product as float64, if every sum is exact there: BLAS is ten times as quick as NumPy's loop."""
+    if x.dtype.kind not in "iu" or x.size * (y.shape[-1] if y.ndim > 1 else 1) < _MANY:
+        return None
+    a, b = [max(int(v.max()), -int(v.min())) for v in (x, y)]
+    return (x.astype(np.float64), y.astype(np.float64)) if a * b * x.shape[-1] < 1 << 53 else None
+
+
 def _dot(x: Any, y: Any) -> Any:
+    if x.dtype.kind in "iu" and (pair := _doubles(x, y)) is not None:
+        return _dot(*pair).astype(np.int64).astype(x.dtype)
     if x.dtype in BLAS or x.dtype.kind in "iu":
         if x.shape[-1] == 1 and x.ndim == y.ndim == 2:  # nothing to add: BLAS would start from 0, and 0 + -0 is not -0
             return x * y
@@ -65,6 +78,8 @@ def _dot(x: Any, y: Any) -> Any:
 
 
 def _matmul(x: Any, y: Any) -> Any:
+    if x.dtype.kind in "iu" and (pair := _doubles(x, y)) is not None:
+        return _matmul(*pair).astype(np.int64).astype(x.dtype)
     if x.dtype in BLAS or x.dtype.kind in "iu":
         if x.shape[-1] == 1 and x.ndim > 1 and y.ndim > 1:
             return np.multiply(x, y, order="C")
