@@ -35,6 +35,14 @@ def _integer(function: str, argument: str, value: Any, k: int, given: tuple[Any,
     )
 
 
+def keyword(function: str, name: str, kw: dict[str, Any]) -> Any:
+    """The one keyword that a function of several positional numbers takes in their place; TypeError for any other."""
+    for given in kw:
+        if given != name:
+            raise TypeError(f"{function}() got an unexpected keyword argument '{given}'")
+    return kw[name]
+
+
 def index_of(function: str, argument: str, value: Any, position: int) -> int:
     """One integer argument; TypeError for what is none."""
     if type(value) is int:

@@ -19,6 +19,7 @@ from . import declare
 from .compare import where
 from .dims import one_dim, value_of
 from .quick import recorder
+from .reducing import numpy_names
 from .shape import expand, reshape
 from .slicing import sliced
 from .structure import cast
@@ -233,6 +234,7 @@ def _apply(op: Op, input: Tensor, *rest: Tensor, **kw: Any) -> Tensor:
 
 
 @declare.method
+@numpy_names
 def gather(input: Tensor, dim: Any, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on: the values at ``index`` along ``dim``.
 
@@ -300,6 +302,7 @@ def _checked(name: str, input: Tensor, dim: Any, index: Tensor, src: Any) -> tup
 
 
 @declare.method(inplace=True)
+@numpy_names
 def scatter(
     input: Tensor, dim: Any, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Tensor | None = None
 ) -> Tensor:
@@ -337,6 +340,7 @@ def scatter(
 
 
 @declare.method(inplace=True)
+@numpy_names
 def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``src`` added at ``index`` along ``dim``; what meets at one place adds up."""
     dim, src = _checked("scatter_add", input, dim, index, src)
@@ -346,6 +350,7 @@ def scatter_add(input: Tensor, dim: Any, index: Tensor, src: Tensor, *, out: Ten
 
 
 @declare.method(inplace=True)
+@numpy_names
 def scatter_reduce(
     input: Tensor, dim: Any, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
 ) -> Tensor:
@@ -363,6 +368,7 @@ def scatter_reduce(
 
 
 @declare.method
+@numpy_names
 def take_along_dim(input: Tensor, indices: Tensor, dim: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The values at ``indices`` along ``dim``, both broadcast against each other elsewhere; of the flat tensor without ``dim``."""
     shape, have = tuple(value_of("take_along_dim", input).shape), tuple(value_of("take_along_dim", indices, "indices", 2).shape)

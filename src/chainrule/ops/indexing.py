@@ -449,7 +449,9 @@ def _write(x: Tensor, have: Any, index: Any, value: Any) -> bool:
     """
     if isinstance(index, Tensor):
         at = index._value
-        if type(at) is not ndarray or not at.ndim or (at.dtype not in _INTEGERS and (at.dtype != bool or have.shape[: at.ndim] != at.shape)):
+        if type(at) is not ndarray or not at.ndim:
+            return False
+        if at.dtype not in _INTEGERS and (at.dtype != bool or have.shape[: at.ndim] != at.shape):
             return False
         name = "index_put_"
     else:
@@ -468,7 +470,9 @@ def _write(x: Tensor, have: Any, index: Any, value: Any) -> bool:
             return False
         if np.may_share_memory(v, have):
             v = v.copy()
-    elif (kind is float and have.dtype.kind == "f" and -3e38 < value < 3e38) or (kind is int and have.dtype.kind in "fi" and -100 < value < 100):
+    elif kind is float and have.dtype.kind == "f" and -3e38 < value < 3e38:
+        v = value
+    elif kind is int and have.dtype.kind in "fi" and -100 < value < 100:
         v = value
     else:
         return False

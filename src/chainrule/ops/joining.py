@@ -69,7 +69,7 @@ def _quick(op: Op, tensors: Any, dim: Any) -> Tensor | None:
     if tracked:
         return (_finish_cat if op is cat_op else _finish_stack)(r, raws, tensors, {"dim": dim})
     out = wrap(r)
-    return mark(out) if ACTIVE.threads else out  # type: ignore[no-any-return]
+    return mark(out) if ACTIVE.threads else out
 
 
 _finish_cat, _finish_stack = recorder(cat_op), recorder(stack_op)
@@ -123,7 +123,7 @@ def concatenate(tensors: Any, dim: Any = 0, *, out: Tensor | None = None, axis: 
     return cat(tensors, dim, out=out, axis=axis)
 
 
-def stack(tensors: Any, dim: Any = 0, *, out: Tensor | None = None) -> Tensor:
+def stack(tensors: Any, dim: Any = 0, *, out: Tensor | None = None, axis: Any = None) -> Tensor:
     """The tensors, which have one shape, along a new dimension ``dim``.
 
     >>> import chainrule as torch
@@ -131,6 +131,8 @@ def stack(tensors: Any, dim: Any = 0, *, out: Tensor | None = None) -> Tensor:
     tensor([[0., 0.],
             [1., 1.]])
     """
+    if axis is not None:
+        dim = axis
     if type(tensors) in (list, tuple) and out is None:
         found = _quick(stack_op, tensors, dim)
         if found is not None:

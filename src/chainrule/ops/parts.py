@@ -87,7 +87,10 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: Any = 0, dim1: Any = 0,
 
 @declare.method
 def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: Any = None) -> Tensor:
-    """A copy of ``input`` whose elements at ``as_strided(size, stride, storage_offset)`` hold ``src``."""
+    """A copy of ``input`` whose elements at ``as_strided(size, stride, storage_offset)`` hold ``src``.
+
+    The gradient of ``input`` is that of the elements that were kept (PyTorch 2.13 gives that of the others).
+    """
     out = input.clone()
     as_strided(out, size, stride, storage_offset).copy_(src)
     return out

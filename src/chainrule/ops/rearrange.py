@@ -13,10 +13,11 @@ from ..core.size import Shape, check_sizes, normalize_dim, normalize_dims
 from ..core.tensor import Tensor, wrap
 from ..core.value import Value
 from . import declare
-from .dims import index_of, one_dim, sizes, value_of
+from .dims import index_of, keyword, one_dim, sizes, value_of
+from .reducing import numpy_names
 from .rows import index_select
-from .slicing import at
 from .shape import expand, flatten, reshape, unsqueeze
+from .slicing import at
 from .structure import clone, sum_dims, view
 
 ndarray = np.ndarray
@@ -47,7 +48,7 @@ repeat_op = Op("repeat", _repeat, kind="linear", vjp=[_unrepeat], batch=_batch_r
 def _repeat_method(self: Tensor, *repeats: Any, **kw: Any) -> Tensor:
     """This tensor so many times along each dimension, as a copy; more numbers than dimensions add leading ones."""
     if kw:
-        repeats = (kw.pop("repeats"),)
+        repeats = (keyword("repeat", "repeats", kw),)
     elif not repeats:
         raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     counts = sizes("repeat", "repeats", repeats, 1)
@@ -63,7 +64,7 @@ declare.attach(_repeat_method, "repeat")
 
 def tile(input: Tensor, *dims: Any, **kw: Any) -> Tensor:
     """``input`` so many times along its last dimensions: ``repeat`` with leading ones filled in."""
-    counts = sizes("tile", "dims", (kw.pop("dims"),) if kw else dims)
+    counts = sizes("tile", "dims", (keyword("tile", "dims", kw),) if kw else dims)
     ndim = value_of("tile", input).ndim
     return _repeat_method(input, (1,) * (ndim - len(counts)) + counts)
 
@@ -72,6 +73,7 @@ declare.attach(tile, "tile")
 
 
 @declare.method
+@numpy_names
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, *, output_size: int | None = None) -> Tensor:
     """Every entry along ``dim`` so many times in a row, a number or one for each entry; of the flat tensor without ``dim``.
 
@@ -200,7 +202,7 @@ def flip(input: Tensor, *dims: Any, **kw: Any) -> Tensor:
     """``input`` reversed along ``dims``, as a copy."""
     ndim = value_of("flip", input).ndim
     if kw:
-        dims = (kw.pop("dims"),)
+        dims = (keyword("flip", "dims", kw),)
     elif not dims:
         raise TypeError('flip() missing 1 required positional arguments: "dims"')
     along = normalize_dims(sizes("flip", "dims", dims), ndim)

@@ -20,6 +20,7 @@ from .dims import one_dim, value_of
 from .gather import into, outside, scatter_reduce_op
 from .index import add_at, index_op, lined
 from .quick import recorder
+from .reducing import numpy_names
 from .shape import expand, reshape
 from .slicing import at
 from .structure import cast_to, permute, sum_dims, view
@@ -167,6 +168,7 @@ _finish_select = recorder(index_select_op)
 
 
 @declare.method
+@numpy_names
 def index_select(input: Tensor, dim: Any, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices at ``index``, a vector, along ``dim``, as a copy.
 
@@ -205,6 +207,7 @@ def _raised(op: Op, input: Tensor, index: Tensor, *rest: Tensor, **kw: Any) -> T
 
 
 @declare.method(inplace=True)
+@numpy_names
 def index_add(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``alpha * source`` added to the slices at ``index`` along ``dim``; what meets adds up."""
     v, i, s = value_of("index_add", input), value_of("index_add", index, "index", 3), value_of("index_add", source, "source", 4)
@@ -237,6 +240,7 @@ def _without(shape: Shape, dim: int) -> Shape:
 
 
 @declare.method(inplace=True)
+@numpy_names
 def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with the slices at ``index`` along ``dim`` replaced by those of ``source``."""
     v, i, s = value_of("index_copy", input), value_of("index_copy", index, "index", 3), value_of("index_copy", source, "source", 4)
@@ -269,6 +273,7 @@ def index_copy(input: Tensor, dim: Any, index: Tensor, source: Tensor, *, out: T
 
 
 @declare.method(inplace=True)
+@numpy_names
 def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``value``, a number or a 0-d tensor, in the slices at ``index`` along ``dim``."""
     v, i = value_of("index_fill", input), value_of("index_fill", index, "index", 3)
@@ -289,6 +294,7 @@ def index_fill(input: Tensor, dim: Any, index: Tensor, value: Any, *, out: Tenso
 
 
 @declare.method(inplace=True)
+@numpy_names
 def index_reduce(
     input: Tensor, dim: Any, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True, out: Tensor | None = None
 ) -> Tensor:

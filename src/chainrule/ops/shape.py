@@ -24,7 +24,7 @@ from ..core.tensor import Tensor, materialise, wrap
 from ..core.value import Value
 from ..core.views import as_view
 from . import declare
-from .dims import many_dims, one_dim, sizes, value_of
+from .dims import keyword, many_dims, one_dim, sizes, value_of
 from .strides import restride
 from .structure import clone, expand_to
 from .structure import permute as permute_op
@@ -142,7 +142,7 @@ def view(input: Tensor, *size: Any, dtype: Any = None, **kw: Any) -> Tensor:
         elif type(size[0]) is _dtype_type:
             dtype, size = size[0], ()
     if kw:
-        size = tuple(kw.pop("size"))
+        size = tuple(keyword("view", "size", kw))
     if dtype is not None:
         return _as_dtype(input, dtype)
     if type(v) is ndarray and v.flags.c_contiguous and (1 not in v.shape or _regular(v)):
@@ -175,7 +175,7 @@ def reshape(input: Tensor, *shape: Any, **kw: Any) -> Tensor:
     if len(shape) == 1 and type(shape[0]) is not int and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     elif kw:
-        shape = sizes("reshape", "shape", (kw.pop("shape"),))
+        shape = sizes("reshape", "shape", (keyword("reshape", "shape", kw),))
     elif not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     if type(v) is ndarray and v.flags.c_contiguous and (1 not in v.shape or _regular(v)):
@@ -272,7 +272,7 @@ def permute(input: Tensor, *dims: Any, **kw: Any) -> Tensor:
     """The dimensions in the order ``dims``. RuntimeError unless each is named once."""
     v = value_of("permute", input)
     if kw:
-        dims = (kw.pop("dims"),)
+        dims = (keyword("permute", "dims", kw),)
     elif not dims:
         raise TypeError('permute() missing 1 required positional arguments: "dims"')
     order = sizes("permute", "dims", dims)
@@ -449,10 +449,12 @@ def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 @declare.method
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+def squeeze(input: Tensor, dim: Any = None, *, axis: Any = None) -> Tensor:
     """``input`` without its dimensions of length 1, or only those among ``dim``."""
     v = value_of("squeeze", input)
     shape = v.shape
+    if axis is not None:
+        dim = axis
     if dim is None:
         op, dims = squeeze_all, tuple([i for i, n in enumerate(shape) if n == 1])
     elif isinstance(dim, (tuple, list)):
@@ -466,12 +468,16 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 
 @declare.method
-def unsqueeze(input: Tensor, dim: Any) -> Tensor:
+def unsqueeze(input: Tensor, dim: Any = None, *, axis: Any = None) -> Tensor:
     """``input`` with a new dimension of length 1 at ``dim``."""
     try:
         v = input._value
     except AttributeError:
         v = value_of("unsqueeze", input)
+    if dim is None:
+        if axis is None:
+            raise TypeError('unsqueeze() missing 1 required positional arguments: "dim"')
+        dim = axis
     if type(dim) is not int or not 0 <= dim <= v.ndim:
         dim = one_dim("unsqueeze", dim, v.ndim + 1)
     if type(v) is ndarray:
@@ -528,7 +534,7 @@ def expand(input: Tensor, *size: Any, implicit: bool = False, **kw: Any) -> Tens
     """
     v = input._value
     if kw:
-        size = (kw.pop("size"),)
+        size = (keyword("expand", "size", kw),)
     wanted = sizes("expand", "size", size, 1)
     shape = _expanded(v.shape, wanted, input)
     if type(v) is ndarray:

@@ -16,6 +16,7 @@ from ..core.tensor import Tensor, materialise, wrap
 from ..core.views import as_view, as_views
 from . import declare
 from .dims import index_of, one_dim, sizes, value_of
+from .reducing import numpy_names
 from .strides import offset, restride
 from .structure import view as view_op
 
@@ -96,6 +97,7 @@ def selected(x: Tensor, dim: int, index: int) -> Tensor:
 
 
 @declare.method
+@numpy_names
 def select(input: Tensor, dim: Any, index: Any) -> Tensor:
     """``input`` at ``index`` of ``dim``, without that dimension, as a view."""
     shape = value_of("select", input).shape
@@ -110,6 +112,7 @@ def select(input: Tensor, dim: Any, index: Any) -> Tensor:
 
 
 @declare.method
+@numpy_names
 def narrow(input: Tensor, dim: Any, start: Any, length: Any) -> Tensor:
     """``length`` entries of ``dim`` from ``start`` on, as a view."""
     shape = value_of("narrow", input).shape
@@ -133,6 +136,7 @@ def narrow(input: Tensor, dim: Any, start: Any, length: Any) -> Tensor:
 
 
 @declare.method
+@numpy_names
 def narrow_copy(input: Tensor, dim: Any, start: Any, length: Any, *, out: Tensor | None = None) -> Tensor:
     """:func:`narrow` as a copy."""
     r: Tensor = narrow(input, dim, start, length).clone()
@@ -256,6 +260,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: Any = 0) -> tuple[Ten
 
 
 @declare.method
+@numpy_names
 def chunk(input: Tensor, chunks: Any, dim: Any = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal length along ``dim``; the last may be shorter."""
     shape = value_of("chunk", input).shape
@@ -294,6 +299,7 @@ def unsafe_chunk(input: Tensor, chunks: Any, dim: Any = 0) -> tuple[Tensor, ...]
 
 
 @declare.method
+@numpy_names
 def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
     """The slices along ``dim``, without it, as views."""
     v = value_of("unbind", input)
@@ -302,6 +308,7 @@ def unbind(input: Tensor, dim: Any = 0) -> tuple[Tensor, ...]:
 
 
 @declare.method
+@numpy_names
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: Any = 0, *, indices: Any = None, sections: Any = None
 ) -> tuple[Tensor, ...]:

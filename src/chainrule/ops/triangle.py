@@ -31,7 +31,7 @@ def _tril(x: Any, *, diagonal: int) -> Any:
 
 def _triu(x: Any, *, diagonal: int) -> Any:
     out = np.array(x, order="C")
-    np.copyto(out, 0, where=_below(*x.shape[-2:], diagonal - 1))
+    np.copyto(out, out.dtype.type(0), where=_below(*x.shape[-2:], diagonal - 1))
     return out
 
 
