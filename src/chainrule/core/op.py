@@ -89,7 +89,7 @@ class Op:
         self.flat = flat
         self.joint = callable(self.rules)
         self.quick: Callable[..., Any] | None = None  # set by apply.py for elementwise operations without metadata
-        self.taped: tuple[type[Node], Picker | None] | None = None  # of views: node class and picker (see views.py)
+        self.taped: tuple[type[Node], Any] | None = None  # of views: node class and picker (see views.py)
         self._pickers: list[Picker | None] | Picker | None = None
         self._classes: dict[tuple[str, str], type[Node]] = {}
         OPS[name] = self
