@@ -77,6 +77,9 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
         raise NotImplementedError(f"\"unique\" not implemented for '{kind.scalar_name}'")
     if dim is not None and 0 in [n for i, n in enumerate(x.shape) if i != one_dim(dim, x.ndim)]:
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
+    if dim is None and not return_inverse and not return_counts and kind.category < 2:
+        flat = np.sort(x, axis=None)  # five times as quick as the order that sorts
+        return wrap(flat[_starts(flat)])
     return _answer(_unique(x, None if dim is None else one_dim(dim, x.ndim)), return_inverse, return_counts)
 
 
