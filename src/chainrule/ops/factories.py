@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 import warnings
 from typing import Any
@@ -196,8 +195,19 @@ def empty_permuted(
     """
     shape = sizes_of((size,), "empty_permuted")
     order = [int(d) for d in physical_layout]
-    if sorted(order) != [*builtins.range(len(shape))]:
-        raise RuntimeError(f"Expected physical_layout to be a permutation of the dimensions of {list(shape)}, but got {order}")
+    if len(order) != len(shape):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) ="
+            f" {len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for k, d in enumerate(order):
+        if not 0 <= d < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got {d} at index {k}).  NB: negative dims"
+                " not currently supported; file an issue if you want it."
+            )
+    if len({*order}) != len(order):
+        raise RuntimeError("Duplicate dim not allowed")
     steps = [0] * len(shape)
     step = 1
     for d in reversed(order):
@@ -406,7 +416,7 @@ def logspace(
         return finish(Meta((count,), kind.np), out, requires_grad, layout, pin_memory)
     with quiet():
         if kind.category == INT:
-            exponents = np.asarray(_spaced(a, b, count, defaults.floating), np.float32)
+            exponents = np.asarray(_spaced(int(a), int(b), count, defaults.floating), np.float32)
             value = np.power(np.float64(base), exponents.astype(np.float64)).astype(kind.np)
         else:
             exponents = _spaced(a, b, count, kind)
@@ -415,9 +425,9 @@ def logspace(
 
 
 def _spaced_arguments(function: str, start: Any, end: Any, steps: Any, out: Any, given: Any) -> tuple[dtype, Any, Any, int]:
-    for name, x in (("start", start), ("end", end)):
-        if isinstance(x, Tensor) and x.ndim:
-            raise RuntimeError(f"{function} only supports 0-dimensional start and end tensors, but got {name} with {x.ndim} dimension(s).")
+    wrong = [f"{name} with {x.ndim} dimension(s)" for name, x in (("start", start), ("end", end)) if isinstance(x, Tensor) and x.ndim]
+    if wrong:
+        raise RuntimeError(f"{function} only supports 0-dimensional start and end tensors, but got {' and '.join(wrong)}.")
     a, b = number_of(start, function, "start", 1), number_of(end, function, "end", 2)
     count = _int(steps, function, "steps", 3)
     if count < 0:

@@ -379,6 +379,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     tensor([1])
     """
     g = _source(generator)
+    if isinstance(out, Tensor) and out.dtype is not int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype.scalar_name}")
     return _sampled(input, lambda v: sampling.multinomial(g, v, num_samples, replacement), out)
 
 

@@ -139,6 +139,8 @@ def narrow(input: Tensor, dim: Any, start: Any, length: Any) -> Tensor:
 @numpy_names
 def narrow_copy(input: Tensor, dim: Any, start: Any, length: Any, *, out: Tensor | None = None) -> Tensor:
     """:func:`narrow` as a copy."""
+    if isinstance(length, int) and length < 0:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[dim]}).")
     r: Tensor = narrow(input, dim, start, length).clone()
     return r if out is None else write_out(out, r)
 
