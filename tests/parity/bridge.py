@@ -82,6 +82,10 @@ def ours(thing: Any) -> Any:
         return type(thing)(ours(t) for t in thing) if not hasattr(thing, "_fields") else type(thing)(*map(ours, thing))
     if isinstance(thing, dict):
         return {k: ours(v) for k, v in thing.items()}
+    if isinstance(thing, types.BuiltinFunctionType):
+        return getattr(chainrule, thing.__name__, None) or getattr(chainrule.nn.functional, thing.__name__)
+    if isinstance(thing, torch.nn.Module):
+        return getattr(chainrule.nn, type(thing).__name__)()
     if isinstance(thing, types.FunctionType):
         return rebound(thing)
     return thing
@@ -103,20 +107,24 @@ def values(t: Any) -> np.ndarray:
     return np.array((t.float() if name_of(t.dtype) == "bfloat16" else t).numpy())
 
 
-def compare(got: Any, want: Any, what: str = "output", *, numbers: bool = True, loose: float = 1.0) -> None:
-    """Same structure, shapes, dtypes and values (``numbers=False``: without the values); AssertionError otherwise."""
+def compare(got: Any, want: Any, what: str = "output", *, numbers: bool = True, loose: float = 1.0, flags: bool = True) -> None:
+    """Same structure, shapes, dtypes, requires_grad (unless ``flags`` is False) and values (unless ``numbers`` is False).
+
+    Raises AssertionError otherwise.
+    """
     if isinstance(want, torch.Tensor):
         assert isinstance(got, chainrule.Tensor), f"{what}: {type(got).__name__} instead of a tensor"
         assert tuple(got.shape) == tuple(want.shape), f"{what}: shape {tuple(got.shape)}, PyTorch's {tuple(want.shape)}"
         assert name_of(got.dtype) == name_of(want.dtype), f"{what}: dtype {got.dtype}, PyTorch's {want.dtype}"
-        assert got.requires_grad == want.requires_grad, f"{what}: requires_grad {got.requires_grad}, PyTorch's {want.requires_grad}"
+        if flags:
+            assert got.requires_grad == want.requires_grad, f"{what}: requires_grad {got.requires_grad}, PyTorch's {want.requires_grad}"
         if numbers:
             close(values(got), values(want), what, loose)
     elif isinstance(want, tuple | list):
         assert isinstance(got, tuple | list), f"{what}: {type(got).__name__}, PyTorch's {type(want).__name__}"
         assert len(got) == len(want), f"{what}: {len(got)} items, PyTorch's {len(want)}"
         for k, (g, w) in enumerate(zip(got, want)):
-            compare(g, w, f"{what}[{k}]", numbers=numbers, loose=loose)
+            compare(g, w, f"{what}[{k}]", numbers=numbers, loose=loose, flags=flags)
     elif isinstance(want, torch.dtype):
         assert name_of(got) == name_of(want), what
     elif isinstance(want, float | complex):

@@ -28,15 +28,27 @@ SAMPLES = 40  # of each operation and dtype, spread over all that PyTorch has
 SKIP: dict[str, str] = {
     "chalf": "NumPy has no complex number of two halves",
     "to_sparse": "sparse layouts",
-    "nn.functional.ctc_loss": "its gradient is the loss's; PyTorch's is so only behind log_softmax, where the spec rows compare them",
-    "nn.functional.triplet_margin_with_distance_loss": "its samples hold PyTorch's own modules",
 }
+
+# Operations whose derivatives are not compared, and why.
+VALUES_ONLY = {
+    "as_strided_scatter": "PyTorch's passes a gradient to what was overwritten",
+    "ctc_loss": "PyTorch's is so only behind log_softmax, where the spec rows compare them",
+    "renorm": "PyTorch's is NaN for complex numbers",
+    "normal": "a sample has no history here; PyTorch's gives zeros",
+    "bernoulli": "a sample has no history here; PyTorch's gives zeros",
+    "quantile": "chainrule differentiates in q too",
+    "nanquantile": "chainrule differentiates in q too",
+}
+
+# Kernels for integers that nobody asks for, and whose rounding is C++'s.
+FLOATING_ONLY = frozenset({"avg_pool1d", "avg_pool2d", "avg_pool3d"})
 
 # Where values tie, PyTorch's order of the indices is nobody's: integers and truth values tie.
 TIES = frozenset({"sort", "argsort", "msort", "topk", "kthvalue", "mode", "median", "nanmedian"})
 
 # How much larger than usual a difference may be: PyTorch's own float32 is that far from its float64.
-LOOSE = {"logcumsumexp": 30.0}
+LOOSE = {"logcumsumexp": 30.0, "nn.functional.hardsigmoid": 100.0}
 
 # Memory that is not initialised has a shape and a dtype, but no values.
 NO_VALUES = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize_", "resize_as_"})
@@ -85,8 +97,10 @@ def samples_of(info: Any, dtype: Any) -> list[Any]:
 
 
 def portable(arguments: Any) -> bool:
-    """Dense tensors on the CPU, of no more dimensions than NumPy has."""
+    """Dense tensors on the CPU, of no more dimensions than NumPy has, and modules that chainrule has too."""
     found = tensors_in(arguments, torch.Tensor)
+    if any(isinstance(m, torch.nn.Module) and not hasattr(chainrule.nn, type(m).__name__) for m in arguments[1].values()):
+        return False
     return all(t.layout == torch.strided and t.device.type == "cpu" and t.ndim <= 64 for t in found)
 
 
@@ -100,14 +114,15 @@ def run_sample(info: Any, function: Any, sample: Any, k: int) -> None:
     chainrule.manual_seed(k)
     got = function(*mine[0], **mine[1])
     numbers = info.name not in NO_VALUES
+    smooth = info.name.rpartition(".")[2] not in VALUES_ONLY
     loose = LOOSE.get(info.name, 1.0)
     if info.name in TIES and not (sample.input.is_floating_point() or sample.input.is_complex()):
         compare(got, want, f"sample {k}", numbers=False)
         if info.name != "argsort":
             compare(tensors_in(got, chainrule.Tensor)[0], tensors_in(want, torch.Tensor)[0], f"sample {k}")
         return
-    compare(got, want, f"sample {k}", numbers=numbers, loose=loose)
-    if numbers:
+    compare(got, want, f"sample {k}", numbers=numbers, loose=loose, flags=smooth)
+    if numbers and smooth:
         process = sample.output_process_fn_grad
         if isinstance(process, types.FunctionType):
             want, got = process(want), rebound(process)(got)
@@ -120,6 +135,8 @@ def run_sample(info: Any, function: Any, sample: Any, k: int) -> None:
 def test_samples(info, dtype):
     if dtype not in info.dtypes:
         pytest.skip("PyTorch has no such operation in this dtype")
+    if info.name.rpartition(".")[2] in FLOATING_ONLY and not dtype.is_floating_point:
+        pytest.skip("for floating values")
     function = counterpart(info)
     for k, sample in enumerate(samples_of(info, dtype)):
         if not portable(((sample.input, *sample.args), sample.kwargs)):
@@ -159,7 +176,7 @@ def test_methods(info, kind):
         if error is None:
             chainrule.manual_seed(k)
             got = getattr(mine[0][0], label)(*mine[0][1:], **mine[1])
-            compare(got, want, f"{label}, sample {k}", numbers=info.name not in NO_VALUES)
+            compare(got, want, f"{label}, sample {k}", numbers=info.name not in NO_VALUES, flags=info.name not in VALUES_ONLY)
             if kind == "inplace_variant":
                 assert got is mine[0][0], f"{label} returns its own tensor"
 
@@ -186,6 +203,8 @@ def test_errors(info):
             continue  # arguments that overlap each other do not come over either
         if isinstance(theirs, TypeError) and NUMBER.search(str(theirs)):
             continue  # chainrule takes numbers wherever a tensor is taken
+        if "static_cast" in str(theirs):
+            continue  # an assertion inside PyTorch
         mine = ours(arguments)
         with pytest.raises(type(theirs)) as caught:
             function(*mine[0], **mine[1])
@@ -193,7 +212,7 @@ def test_errors(info):
             assert words(caught.value) == words(theirs)
 
 
-NUMBER = re.compile(r"must be Tensor, not (int|float|complex|bool)|invalid combination.* got \((int|float|complex|bool), ")
+NUMBER = re.compile(r"must be Tensor, not (int|float|complex|bool)|invalid combination.* got \((int|float|complex|bool), |^descriptor ")
 
 
 def words(error: Exception) -> str:
