@@ -121,7 +121,7 @@ ROWS = [
       for d in (1, 2, 3)],
     unpool(1), unpool(2), unpool(3),
     Row("layer_norm", lambda T, x, w, b: T.nn.functional.layer_norm(x, (4,), w, b), (real(3, 4), real(4), real(4)),
-        op=("native_layer_norm", "normalise_tangent")),
+        op=("native_layer_norm", "normalise_tangent", "normalise_backward")),
     Row("layer_norm two dims", lambda T, x, w, b: T.nn.functional.layer_norm(x, (2, 3), w, b, 0.1), (real(2, 2, 3), real(2, 3), real(2, 3)),
         op="native_layer_norm"),
     Row("layer_norm bare", lambda T, x: T.nn.functional.layer_norm(x, (4,)), (real(2, 4),), op="native_layer_norm",

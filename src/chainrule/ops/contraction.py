@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -53,6 +54,7 @@ def _letters(text_: str, start: int, operand: str) -> Labels:
     return labels
 
 
+@lru_cache(256)
 def _parse(equation: str) -> tuple[list[Labels], Labels | None]:
     """The labels of the operands, and of the output if the equation has an arrow."""
     arrow = equation.find("->")

@@ -18,7 +18,7 @@ from ..core.op import Op
 from .exponential import rsqrt
 from .products import scale, wide
 from .structure import cast_to, expand_to, sum_dims, sum_to, view
-from .summation import add_over
+from .summation import add_over, ones
 
 Ints = tuple[int, ...]
 
@@ -27,17 +27,29 @@ def _count(split: Ints, dims: Ints) -> int:
     return prod([split[d] for d in dims])
 
 
+def _averages(x: Any, dims: Ints) -> Any:
+    """The means over ``dims`` of a raw array, kept as dimensions of length 1."""
+    shape = x.shape
+    rank = len(shape)
+    n = _count(shape, dims)
+    if 0 < n <= 4096 and x.flags.c_contiguous:
+        if dims[0] == rank - len(dims):  # the last dimensions: rows
+            return (x.reshape(-1, n).dot(ones(x.dtype, n)) / n).reshape(shape[: dims[0]] + (1,) * len(dims))
+        if dims == (0,):
+            return (ones(x.dtype, n).dot(x.reshape(n, -1)) / n).reshape(1, *shape[1:])
+    return add_over(x, dim=dims, keepdim=True) / max(1, n)
+
+
 def moments(x: Any, dims: Ints) -> tuple[Any, Any]:
     """(x minus its mean, its variance) over ``dims`` of a raw array; the variance divides by the count."""
-    n = x.dtype.type(max(1, _count(x.shape, dims)))
-    centred = x - add_over(x, dim=dims, keepdim=True) / n
-    return centred, add_over(centred * centred, dim=dims, keepdim=True) / n
+    centred = x - _averages(x, dims)
+    return centred, _averages(centred * centred, dims)
 
 
 def _normalise(x: Any, weight: Any, bias: Any, *, split: Ints, dims: Ints, affine: Ints, eps: float) -> Any:
     kind = x.dtype
     centred, variance = moments(wide(x).reshape(split), dims)
-    variance += centred.dtype.type(eps)
+    variance += eps
     centred /= np.sqrt(variance)
     return affine_of(centred.reshape(x.shape), weight, bias, affine).astype(kind, copy=False)
 
@@ -79,16 +91,22 @@ def _standard(x: Any, dims: Ints, eps: float) -> tuple[Any, Any]:
 # it is its own transpose, so it serves both modes; by x it is differentiated once more in _project_x.
 
 
-def _project_impl(t: Any, x: Any, *, dims: Ints, eps: float) -> Any:
-    n = t.dtype.type(max(1, _count(x.shape, dims)))
-    normal, variance = moments(x, dims)
-    inverse = 1 / np.sqrt(variance + variance.dtype.type(eps))
-    normal *= inverse
-    r = t - add_over(t, dim=dims, keepdim=True) / n
-    normal *= add_over(t * normal, dim=dims, keepdim=True) / n
-    r -= normal
+def _projected(t: Any, normal: Any, inverse: Any, dims: Ints) -> Any:
+    r = t - _averages(t, dims)
+    r -= normal * _averages(t * normal, dims)
     r *= inverse
     return r
+
+
+def _standard_array(x: Any, dims: Ints, eps: float) -> tuple[Any, Any]:
+    normal, variance = moments(x, dims)
+    inverse = 1 / np.sqrt(variance + eps)
+    normal *= inverse
+    return normal, inverse
+
+
+def _project_impl(t: Any, x: Any, *, dims: Ints, eps: float) -> Any:
+    return _projected(t, *_standard_array(x, dims, eps), dims)
 
 
 def _project_x(g: Any, t: Any, x: Any, dims: Ints, eps: float) -> Any:
@@ -107,18 +125,60 @@ project: Op = Op(
 )  # fmt: skip
 
 
+def _back_impl(g: Any, x: Any, weight: Any, *, split: Ints, dims: Ints, affine: Ints, eps: float) -> tuple[Any, Any]:
+    normal, inverse = _standard_array(x.reshape(split), dims, eps)
+    dx = _projected((g * weight.reshape(affine)).reshape(split), normal, inverse, dims).reshape(x.shape)
+    return dx, _summed_to(g * normal.reshape(x.shape), affine).reshape(weight.shape)
+
+
+def _summed_to(x: Any, affine: Ints) -> Any:
+    return add_over(x, dim=tuple([d for d, n in enumerate(affine) if n == 1]), keepdim=True)
+
+
+def _back_rule(
+    cts: tuple[Any, Any], g: Any, x: Any, weight: Any, needs: Sequence[bool], split: Ints, dims: Ints, affine: Ints, eps: float
+) -> tuple[Any, Any, Any]:
+    # With <a, dx> + <b, dw>: both are linear in g, and dx is P(g w), dw is the sum of g y, where y's derivative is P as well.
+    a, b = cts
+    shape = tuple(g.shape)
+    spread_w, spread_b = view(weight, shape=affine), view(b, shape=affine)
+    pushed = _moved(a, x, split, dims, eps, shape)
+    dg = dx = dw = None
+    if needs[0]:
+        normal = layer_norm_op(x, None, None, split=split, dims=dims, affine=affine, eps=eps)
+        dg = pushed * spread_w + normal * spread_b
+    if needs[1]:
+        t = view(g * spread_w, shape=split)
+        first = view(_project_x(view(a, shape=split), t, view(x, shape=split), dims, eps), shape=shape)
+        dx = first + _moved(g * spread_b, x, split, dims, eps, shape)
+    if needs[2]:
+        dw = view(sum_to(g * pushed, shape=affine), shape=tuple(weight.shape))
+    return dg, dx, dw
+
+
+def _back_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    n = batch_size(args, mask)
+    return op(
+        *bring(args, mask, n), split=(n, *kw["split"]), dims=tuple([d + 1 for d in kw["dims"]]), affine=(n, *kw["affine"]), eps=kw["eps"]
+    )
+
+
+norm_back = Op(
+    "normalise_backward", _back_impl, kind="general", args="g x weight", outputs=2, differentiable=(0, 1), vjp=_back_rule, batch=_back_batch
+)
+
+
 def _rule(
     g: Any, x: Any, weight: Any, bias: Any, needs: Sequence[bool], split: Ints, dims: Ints, affine: Ints, eps: float
 ) -> tuple[Any, Any, Any]:
     dx = dw = db = None
     shape = tuple(g.shape)
     g = _whole(g)
-    if needs[1]:
-        normal = layer_norm_op(_whole(x), None, None, split=split, dims=dims, affine=affine, eps=eps)
-        dw = _as(view(sum_to(g * normal, shape=affine), shape=tuple(weight.shape)), weight)
-    if needs[0]:
-        scaled = g if weight is None else g * view(_whole(weight), shape=affine)
-        dx = _as(_moved(scaled, x, split, dims, eps, shape), x)
+    if weight is not None and (needs[0] or needs[1]):
+        dx, dw = norm_back(g, _whole(x), _whole(weight), split=split, dims=dims, affine=affine, eps=eps)
+        dx, dw = _as(dx, x), _as(dw, weight)
+    elif needs[0]:
+        dx = _as(_moved(g, x, split, dims, eps, shape), x)
     if needs[2]:
         db = _as(view(sum_to(g, shape=affine), shape=tuple(bias.shape)), bias)
     return dx, dw, db

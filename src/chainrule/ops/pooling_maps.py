@@ -14,9 +14,10 @@ import numpy as np
 
 from ..core.op import Op
 from .products import wide
-from .windows import offsets
+from .windows import offsets, windows
 
 Ints = tuple[int, ...]
+_FEW = 2048  # windows up to which laying them out costs less than going through the positions of the kernel
 
 
 def _same_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
@@ -79,6 +80,10 @@ def _max_pool(x: Any, *, kernel: Ints, stride: Ints, padding: Ints, dilation: In
     half = x.dtype.kind not in "iuf"
     low = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
     room = _room(wide(x) if half else x, kernel, stride, padding, dilation, cells, low)
+    if prod(cells) * prod(x.shape[: x.ndim - dims]) <= _FEW:
+        found = _few_maxima(room, size, kernel, stride, padding, dilation, cells, low)
+        if found is not None:
+            return (found[0].astype(x.dtype) if half else found[0]), found[1]
     steps = [prod(size[i + 1 :]) for i in range(dims)]
     holes = x.dtype.kind not in "iu" and bool(np.isnan(room).any())
     # Which position of the kernel won, as a number that only grows: a maximum is many times as quick as a masked write.
@@ -105,6 +110,33 @@ def _max_pool(x: Any, *, kernel: Ints, stride: Ints, padding: Ints, dilation: In
         where += np.where(won == 0, first, 0)
     where += base
     return (top.astype(x.dtype) if half else top), where
+
+
+@lru_cache(64)
+def _tap_steps(size: Ints, kernel: Ints, dilation: Ints) -> Any:
+    """How far every position of the kernel is from the first one, in the flat array."""
+    steps = [prod(size[i + 1 :]) for i in range(len(size))]
+    return np.array([sum(i * d * s for i, d, s in zip(position, dilation, steps)) for position in offsets(kernel)])
+
+
+def _few_maxima(
+    room: Any, size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, cells: Ints, low: Any
+) -> tuple[Any, Any] | None:
+    """The maxima of few windows, laid out side by side; None where NaN, or windows of nothing but padding, need more care."""
+    dims = len(kernel)
+    lead = _lead(room, dims)
+    planes, taps = prod(lead), prod(kernel)
+    seen = windows(room.reshape(planes, 1, *room.shape[-dims:]), cells, kernel, stride, dilation)
+    order = (0, *range(2 + dims, 2 + 2 * dims), *range(2, 2 + dims))
+    rows = seen[:, 0].transpose(0, *[d - 1 for d in order[1:]]).reshape(-1, taps)
+    won = rows.argmax(1)
+    top = rows[np.arange(won.size), won]
+    if room.dtype.kind == "f" and not (top > low).all():
+        return None
+    base, _ = _starts(size, kernel, stride, padding, dilation, cells)
+    where = _tap_steps(size, kernel, dilation).take(won).reshape(*lead, *cells)
+    where += base
+    return top.reshape(*lead, *cells), where
 
 
 def _flat_places(x: Any, index: Any, size: Ints) -> Any:
@@ -216,7 +248,7 @@ def _divisors(size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints
 def _divide(x: Any, size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints, include: bool, divisor: int | None) -> Any:
     n = divisor if divisor is not None else _divisors(size, kernel, stride, padding, cells, include)
     if x.dtype.kind in "iu":  # towards zero, as C divides
-        return np.sign(x) * (np.abs(x) // n)
+        return np.sign(x) * np.sign(n) * (np.abs(x) // np.abs(n))
     return x / np.asarray(n, x.dtype)
 
 
