@@ -15,13 +15,14 @@ from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.size import normalize_dim, normalize_dims
 from ..core.tensor import Tensor, new
+from .declare import F
 from .quick import recorder
 from .structure import cast, view
 
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
 
 
-def numpy_names(function: Callable[..., Any]) -> Any:
+def numpy_names(function: F) -> F:
     """Decorator: ``axis`` and ``keepdims`` mean ``dim`` and ``keepdim``, as PyTorch's argument parser has it."""
 
     @wraps(function)
@@ -30,7 +31,7 @@ def numpy_names(function: Callable[..., Any]) -> Any:
             kw = {_NUMPY_NAMES.get(k, k): v for k, v in kw.items()}
         return function(*args, **kw)
 
-    return parse
+    return parse  # type: ignore[return-value]
 
 
 def prompt(op: Op) -> Callable[..., Any]:

@@ -169,7 +169,7 @@ class _Iterations:
 
 
 def _scalar(loss: Any) -> float:
-    return float(loss.item() if isinstance(loss, Tensor) else loss)  # type: ignore[attr-defined]
+    return float(loss.item() if isinstance(loss, Tensor) else loss)
 
 
 def _raw(x: Any) -> Any:
