@@ -26,7 +26,7 @@ def drawn_slopes(T: Any, x: Any) -> Any:
 
 ROWS = [
     row("relu"),
-    Row("relu torch", lambda T, x: (T.relu(x), x.relu()), (real(3),), op="relu"),
+    Row("relu torch", lambda T, x: (T.relu(x), x.relu()), (real(3),), op=("relu", "tie", "copy_gradient")),
     row("relu6", "hardtanh"),
     row("hardtanh"),
     row("hardtanh bounds", "hardtanh", lambda F, x: F.hardtanh(x, -0.5, 2.5)),

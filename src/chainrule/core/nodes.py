@@ -140,16 +140,18 @@ class OpNode(Node):
         out: list[Any] = [None] * len(self.edges)
         for i, saved in self.rule_saved():
             out[i] = _as_tensor(self.rules[i](g, *self.restore(i, saved, create_graph)))
-            if create_graph and self.raw and self.op.flat:  # type: ignore[union-attr]
-                from .ties import tied
-
-                out[i] = tied(out[i], self.edges[i])
         return out
 
     def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
         fit = self.fit
         cts = self.unfitted(g, create_graph)
-        return cts if fit is None else [None if ct is None else fit_tensor(ct, *fit[i]) for i, ct in enumerate(cts)]
+        if fit is not None:
+            cts = [None if ct is None else fit_tensor(ct, *fit[i]) for i, ct in enumerate(cts)]
+        if create_graph and self.raw and self.op.flat:  # type: ignore[union-attr]
+            from .ties import tied
+
+            cts = [tied(ct, e) for ct, e in zip(cts, self.edges, strict=True)]
+        return cts
 
     def pull_conjugated(self, g: Any, create_graph: bool) -> Sequence[Any]:
         """Elementwise rules are holomorphic; the rule of the cotangent is their conjugate, conj(d(conj(g)))."""
