@@ -224,7 +224,9 @@ def _copied(x: Any, layout: Any) -> Any:
 
 
 def _take(x: Any, *, steps: Any, layout: Any) -> Any:
-    return np.array(replay(_copied(x, layout), steps))
+    if layout[2] is not None or not x.flags.c_contiguous:
+        x = _copied(x, layout)
+    return np.array(replay(x, steps))
 
 
 def _put(g: Any, *, steps: Any, layout: Any) -> Any:
@@ -410,6 +412,19 @@ def rebase(x: Tensor, written: Tensor, level_value: Any = None) -> None:
     elif base._gn is not None or written._gn is not None:
         _rebased(base, x, written)
     refresh(base, level_value is not None)
+
+
+def wrote_part(x: Tensor, steps: Sequence[tuple[Op, dict[str, Any]]], src: Tensor | None) -> None:
+    """Record that the view ``steps`` of ``x`` has just been overwritten with ``src`` (None: with numbers), broadcast and cast."""
+    base = x._base
+    if base is None:
+        base = x
+    value = base._value
+    kw = {"steps": (*x._replay, *[(op, how, None) for op, how in steps]), "layout": layout_of(value)}
+    have = None if src is None else src._value
+    fit = None if have is None else ((value.shape, value.dtype), (have.shape, have.dtype))
+    record(copy_slices, base, value, (value, have), (base, src), kw, "raw", fit)
+    refresh(base, False)
 
 
 def refresh(base: Tensor, values: bool) -> None:

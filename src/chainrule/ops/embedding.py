@@ -186,7 +186,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             raise RuntimeError("Class values must be smaller than num_classes.")
     elif num_classes == -1:
         num_classes = int(np.max(v.concrete("item"))) + 1
-    classes = wrap(np.arange(num_classes))
+    from .factories import arange
+
+    classes = arange(num_classes, device=tensor.device)
     return cast_to(tensor.unsqueeze(-1) == classes, int64)  # type: ignore[no-any-return]
 
 

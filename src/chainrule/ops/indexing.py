@@ -14,14 +14,14 @@ import numpy as np
 
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.inference import refuse_write
-from ..core.inplace import check_memory
+from ..core.inplace import check_memory, check_writable
 from ..core.modes import MODES, SWITCH
 from ..core.mutation import written
 from ..core.naming import type_name
 from ..core.size import expand_shape
 from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap
 from ..core.value import Value
-from ..core.views import as_view, chain_view, link
+from ..core.views import as_view, chain_view, link, wrote_part
 from .data import checked_scalar
 from .data import value_of as data_value
 from .declare import attach
@@ -419,6 +419,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if type(have) is ndarray and self._gn is None and (self._base is None or self._base._gn is None):
         if _write(self, have, index, value):
             return
+    if type(have) is ndarray and not UNUSUAL and _write_recorded(self, have, index, value):
+        return
     if not isinstance(value, (Tensor, int, float, complex, np.number, np.bool_)):
         raise TypeError(f"can't assign a {type_name(value)} to a {self.type()}")
     parsed = parse(tuple(have.shape), index)
@@ -489,6 +491,41 @@ def _write(x: Tensor, have: Any, index: Any, value: Any) -> bool:
         leave(token)
     if not x._flags & UNTRACKED:
         written(have, name)
+    return True
+
+
+def _write_recorded(x: Tensor, have: Any, index: Any, value: Any) -> bool:
+    """Write where a basic index says, and record it without a tensor for the view; False to go the long way."""
+    steps = _quick_steps(have.shape, index if type(index) is tuple else (index,))
+    if not steps:
+        return False
+    source = None
+    if isinstance(value, Tensor):
+        v = value._value
+        if not isinstance(v, (ndarray, np.generic)) or (v.dtype.kind == "c" and have.dtype.kind != "c"):
+            return False
+        source = value if value._gn is not None else None
+    elif isinstance(value, (int, float)):
+        v = checked_scalar(value, x.dtype)
+    else:
+        return False
+    region = have
+    for op, kw in steps:
+        region = op.impl(region, **kw)
+    if not region.flags.writeable or 0 in region.strides or (isinstance(value, Tensor) and v.ndim > region.ndim):
+        return False
+    check_writable(x)
+    if x._flags:
+        refuse_write(x)
+    if type(v) is ndarray:
+        if v.shape != region.shape:
+            expand_shape(v.shape, region.shape, f"torch.{value.dtype.scalar_name}Tensor")
+        if np.may_share_memory(v, region):
+            v = v.copy()
+    np.copyto(region, v, casting="unsafe")
+    if not x._flags & UNTRACKED:
+        written(have, "copy_")
+    wrote_part(x, steps, source)
     return True
 
 
