@@ -1,8 +1,9 @@
 """One rule text, read by the tracer: the program of a derivative, run on arrays, is the derivative."""
 
-import chainrule as torch
 import numpy as np
 import pytest
+
+import chainrule as torch
 from chainrule.core.op import OPS
 from chainrule.core.traced import trace
 from chainrule.func import grad, jvp, vmap
