@@ -120,6 +120,9 @@ ROWS = [
     *[Row(f"lp_pool{d}d", lambda T, x, d=d: getattr(T.nn.functional, f"lp_pool{d}d")(x, 2, 2), (positive(1, 2, *SIZES[d]),))
       for d in (1, 2, 3)],
     unpool(1), unpool(2), unpool(3),
+    *[Row(f"fractional_max_pool{d}d", lambda T, x, u, d=d: getattr(T.nn.functional, f"fractional_max_pool{d}d")(
+        x, 2, 2, _random_samples=u, return_indices=True), (apart(2, 2, *(4,) * d), real(2, 2, d, lo=0.02, hi=0.98, grad=False)),
+        vmap=(True, False)) for d in (2, 3)],
     Row("layer_norm", lambda T, x, w, b: T.nn.functional.layer_norm(x, (4,), w, b), (real(3, 4), real(4), real(4)),
         op=("native_layer_norm", "normalise_tangent", "normalise_backward")),
     Row("layer_norm two dims", lambda T, x, w, b: T.nn.functional.layer_norm(x, (2, 3), w, b, 0.1), (real(2, 2, 3), real(2, 3), real(2, 3)),

@@ -122,7 +122,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
             raise RuntimeError(f"{name} must be a matrix, got {m.ndim}-D tensor")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(mm_text(tuple(mat1.shape), tuple(mat2.shape)))
-    for first, second, p, q in (("mat1", "mat2", mat1, mat2), ("self", "mat2", input, mat2)):
+    for first, second, p, q in (("self", "mat2", input, mat2), ("mat1", "mat2", mat1, mat2)):
         if p.dtype is not q.dtype:
             raise RuntimeError(f"{first} and {second} must have the same dtype, but got {p.dtype.scalar_name} and {q.dtype.scalar_name}")
     expand_shape(tuple(input.shape), (mat1.shape[0], mat2.shape[1]))
@@ -159,11 +159,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 
 
 def _batches(a: Tensor, b: Tensor, input: Tensor, lead: int) -> None:
-    for name, t in (("batch1", a), ("batch2", b)):
-        if t.ndim != 3:
-            raise RuntimeError(f"{name} must be a 3D tensor")
-    target = (*a.shape[:lead], a.shape[1], b.shape[2])
-    expand_shape(tuple(input.shape), target)
+    if a.ndim > 1 and b.ndim == 3:
+        expand_shape(tuple(input.shape), (*a.shape[:lead], a.shape[1], b.shape[2]))
     check_bmm(a, b)
     if input.dtype is not a.dtype:
         names = f"input {input.dtype.cpp_name}, batch1: {a.dtype.cpp_name}, batch2: {b.dtype.cpp_name}"

@@ -170,7 +170,7 @@ def binary_cross_entropy(
             " they have the same size."
         )
     if weight is not None:
-        weight = expand_to(weight, shape=tuple(broadcast_shapes(tuple(target.shape), tuple(weight.shape))))
+        weight = expand_to(weight, shape=tuple(broadcast_shapes(target.shape, weight.shape)))
         _refuse_weight("binary_cross_entropy", "weight", weight)
     for other in (target, weight):
         if other is not None and other.dtype is not input.dtype:

@@ -448,7 +448,7 @@ def _linear_general(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
             raise RuntimeError(f"mat2 must be a matrix, got {w.ndim}-D tensor")
         return matmul(x, w)
     if b is not None:
-        for first, second, p, q in (("mat1", "mat2", x, w), ("self", "mat2", b, w)):
+        for first, second, p, q in (("self", "mat2", b, w), ("mat1", "mat2", x, w)):
             if p.dtype is not q.dtype:
                 names = f"{p.dtype.scalar_name} and {q.dtype.scalar_name}"
                 raise RuntimeError(f"{first} and {second} must have the same dtype, but got {names}")

@@ -189,15 +189,16 @@ def _picked_tangent(tangents: Sequence[Any], result: Any, args: Sequence[Any], k
     return pick_places(t, result[1], size=tuple(t.shape[-len(kw["cells"]) :]), add=True), None
 
 
-def _selecting(name: str, impl: Any, node: str) -> Op:
+def selecting(name: str, impl: Any, node: str) -> Op:
+    """An operation of elements that are picked from planes: ``impl`` gives them and their flat places."""
     return Op(
         name, impl, kind="general", outputs=2, vjp=[_back_to_places], jvp=_picked_tangent, batch=_same_batch, node=node, flat=True
     )
 
 
 max_pool = {
-    2: _selecting("max_pool2d", _max_pool, "MaxPool2DWithIndicesBackward0"),
-    3: _selecting("max_pool3d", _max_pool, "MaxPool3DWithIndicesBackward0"),
+    2: selecting("max_pool2d", _max_pool, "MaxPool2DWithIndicesBackward0"),
+    3: selecting("max_pool3d", _max_pool, "MaxPool3DWithIndicesBackward0"),
 }
 
 
@@ -224,8 +225,8 @@ def _adaptive_max(x: Any, *, cells: Ints) -> tuple[Any, Any]:
 
 
 adaptive_max = {
-    2: _selecting("adaptive_max_pool2d", _adaptive_max, "AdaptiveMaxPool2DBackward0"),
-    3: _selecting("adaptive_max_pool3d", _adaptive_max, "AdaptiveMaxPool3DBackward0"),
+    2: selecting("adaptive_max_pool2d", _adaptive_max, "AdaptiveMaxPool2DBackward0"),
+    3: selecting("adaptive_max_pool3d", _adaptive_max, "AdaptiveMaxPool3DBackward0"),
 }
 
 
