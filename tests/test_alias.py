@@ -194,3 +194,18 @@ def test_a_submodule_may_come_first(name):
         import {name}
         assert {name} is {name.replace("torch", "chainrule", 1)}
     """)
+
+
+def test_every_module_of_names_says_whose_name_is_missing():
+    program = """
+        import importlib
+        import chainrule
+        chainrule.as_torch()
+        for name in ("nn", "nn.functional", "nn.utils", "linalg", "special", "func", "utils.data", "optim", "autograd"):
+            module = importlib.import_module(f"torch.{name}")
+            try:
+                module.no_such_name
+            except AttributeError as error:
+                print(str(error).startswith(f"module 'torch.{name}' has no attribute 'no_such_name' (PyTorch may have it;"))
+    """
+    assert python(program).stdout.split() == ["True"] * 9

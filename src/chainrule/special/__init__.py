@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..ops.exponential import exp2, expm1, log1p, logit, xlog1py, xlogy
 from ..ops.exponential import sigmoid as expit
 from ..ops.rounding import round
@@ -65,3 +67,9 @@ __all__ = [
     "xlogy",
     "zeta",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from ..alias import missing_name
+
+    raise missing_name(__name__, name)

@@ -1,5 +1,7 @@
 """Helpers for parameters and gradients (``torch.nn.utils``)."""
 
+from typing import Any
+
 from . import stateless
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
@@ -8,3 +10,9 @@ __all__ = [
     "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector", "stateless",
     "vector_to_parameters",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    from ...alias import missing_name
+
+    raise missing_name(__name__, name)

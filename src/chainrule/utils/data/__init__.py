@@ -1,5 +1,7 @@
 """Datasets, samplers and loaders (``torch.utils.data``)."""
 
+from typing import Any
+
 from .collate import default_collate, default_convert
 from .dataloader import DataLoader, get_worker_info
 from .dataset import ChainDataset, ConcatDataset, Dataset, IterableDataset, StackDataset, Subset, TensorDataset, random_split
@@ -11,3 +13,9 @@ __all__ = [
     "Sampler", "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler",
     "default_collate", "default_convert", "get_worker_info", "random_split",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    from ...alias import missing_name
+
+    raise missing_name(__name__, name)
