@@ -13,9 +13,10 @@ from weakref import ref
 
 import numpy as np
 
+from .batching import batch_size, bring
 from .modes import MODES, SWITCH
 from .node import LEAF, Node, Slot, next_order
-from .op import Op, edge_of, record
+from .op import OPS, Op, edge_of, record
 from .tensor import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, Tensor, new, wrap, wrap_with
 from .value import Value
 
@@ -254,31 +255,51 @@ def _write(base: Any, src: Any, *, steps: Any, layout: Any) -> Any:
     return out
 
 
-def _batch_take(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
-    from .batched import _looped as looped
+def _places(layout: Any, steps: Any) -> Tensor:
+    """Where the elements of the view lie in the flat base."""
+    shape, _, order = layout
+    numbers = np.arange(int(np.prod(shape, dtype=np.int64))).reshape(shape)
+    return wrap(np.array(replay(_copied(numbers, (shape, np.int64, order)), steps)))
 
-    x = args[0]
-    for step, how, index in kw["steps"]:
-        x = step.batch_rule(step, [x], [True], how) if isinstance(step, Op) and step.batch_rule else looped(step, [x], [True], how)
-        x = x if index is None else x[index]
-    return x.clone()
+
+def _batched(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    """vmap: the steps are those of one sample, so every sample's base lies flat behind the batch axis and is indexed."""
+    layout, steps = kw["layout"], kw["steps"]
+    places = _places(layout, steps)
+    size = batch_size(args, mask)
+    flat = (size, int(np.prod(layout[0], dtype=np.int64)))
+    whole = (size, *layout[0])
+    view, how = OPS["view"], {"dims": (1,)}
+    x, *src = bring(args[:1], mask[:1], size) + list(args[1:])
+    if op is take_view:
+        return OPS["index"](view(x, shape=flat), places, unique=False, **how)
+    if op is put_view:
+        return view(OPS["index_back"](x, places, shape=flat, unique=False, **how), shape=whole)
+    if op is clear_view:
+        return view(OPS["index_clear"](view(x, shape=flat), places, **how), shape=whole)
+    if mask[1]:  # the axes of the view that the source does not have come after its batch axis
+        missing = places.ndim + 1 - src[0].ndim
+        src = [view(src[0], shape=(size, *(1,) * missing, *src[0].shape[1:]))]
+    return view(OPS["index_put"](view(x, shape=flat), *src, places, accumulate=False, **how), shape=whole)
 
 
 take_view = Op(
-    "take_view", _take, kind="linear", vjp=[lambda g, steps, layout: put_view(g, steps=steps, layout=layout)], batch=_batch_take,
+    "take_view", _take, kind="linear", vjp=[lambda g, steps, layout: put_view(g, steps=steps, layout=layout)], batch=_batched,
     node="AsStridedBackward0",
 )  # fmt: skip
 put_view: Op = Op(
     "put_view", _put, kind="linear", vjp=[lambda g, steps, layout: take_view(g, steps=steps, layout=layout)],
-    node="AsStridedBackwardBackward0",
+    batch=_batched, node="AsStridedBackwardBackward0",
 )  # fmt: skip
-clear_view: Op = Op("clear_view", _clear, kind="linear", vjp=[lambda g, steps, layout: clear_view(g, steps=steps, layout=layout)])
+clear_view: Op = Op(
+    "clear_view", _clear, kind="linear", vjp=[lambda g, steps, layout: clear_view(g, steps=steps, layout=layout)], batch=_batched
+)
 copy_slices = Op(
     "copy_slices", _write, kind="linear", args="base src",
     vjp=[
         lambda g, steps, layout: clear_view(g, steps=steps, layout=layout),
         lambda g, steps, layout: take_view(g, steps=steps, layout=layout),
-    ], node="CopySlices",
+    ], batch=_batched, node="CopySlices",
 )  # fmt: skip
 
 

@@ -244,3 +244,14 @@ def lined(x: Any, index: Any, dim: int) -> Any:
     moved = tuple(range(1, 1 + count))
     rest = [d for d in range(r.ndim) if d not in moved]
     return permute(r, dims=(*rest[: 1 + dim], *moved, *rest[1 + dim :]))
+
+
+def unlined(g: Any, index: Any, dim: int, shape: Shape) -> Any:
+    """The transpose of :func:`lined`: cotangents put where they came from in zeros of ``shape``, batch in front."""
+    size = shape[0]
+    rows = wrap(np.arange(size).reshape((size,) + (1,) * (index.ndim - 1)))
+    if dim:
+        count = index.ndim - 1
+        moved = tuple(range(1 + dim, 1 + dim + count))
+        g = permute(g, dims=(0, *moved, *[d for d in range(1, g.ndim) if d not in moved]))
+    return index_back(g, rows, index, shape=shape, dims=(0, dim + 1), unique=False)

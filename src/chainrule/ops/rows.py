@@ -18,7 +18,7 @@ from . import declare
 from .compare import where
 from .dims import one_dim, value_of
 from .gather import into, outside, scatter_reduce_op
-from .index import add_at, index_op, lined
+from .index import add_at, index_back, index_op, lined, unlined
 from .quick import recorder
 from .reducing import numpy_names
 from .shape import expand, reshape
@@ -104,6 +104,9 @@ def _batch_select(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[st
 
 
 def _batch_place(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    if mask[1] and op is index_select_back:
+        size = batch_size(args, mask)
+        return unlined(bring(args[:1], mask[:1], size)[0], args[1], kw["dim"], (size, *kw["shape"]))
     if mask[1]:
         return _loop(op, args, mask, kw)
     size = batch_size(args, mask)
@@ -347,12 +350,24 @@ def _batch_take(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str,
     return lined(flat, index, 0)
 
 
+def _batch_take_back(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
+    size = batch_size(args, mask)
+    g, index = bring(args[:1], mask[:1], size)[0], args[1]
+    shape = (size, prod(kw["shape"]))
+    if mask[1]:
+        flat = unlined(g, index, 0, shape)
+    else:
+        flat = index_back(g, index, shape=shape, dims=(1,), unique=False)
+    return view(flat, shape=(size, *kw["shape"]))
+
+
 take_op = Op(
     "take", _take, kind="multilinear", args="x index",
     vjp=[lambda g, index, x_shape: take_back(g, index, shape=tuple(x_shape)), None], batch=_batch_take,
 )  # fmt: skip
 take_back: Op = Op(
     "take_back", _take_back, kind="multilinear", args="g index", vjp=[lambda t, index: take_op(t, index), None],
+    batch=_batch_take_back,
     node="TakeBackwardBackward0",
 )  # fmt: skip
 put_op = Op(
