@@ -15,6 +15,7 @@ from ..core.meta import Meta
 from ..core.node import LEAF
 from ..core.tensor import Tensor, new, wrap
 from .data import value_of
+from .strides import lent
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
@@ -143,7 +144,7 @@ def from_numpy(ndarray: Any, /) -> Tensor:
             )
     if not ndarray.flags.writeable:
         _warn_read_only("NumPy array", "writing to this tensor will result in undefined behavior", "array")
-    return wrap(ndarray.view(np.ndarray))
+    return wrap(ndarray.view(np.ndarray) if ndarray.base is None else lent(ndarray.view(np.ndarray)))
 
 
 _warned: set[str] = set()

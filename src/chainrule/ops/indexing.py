@@ -326,11 +326,14 @@ def _looked_up(x: Tensor, v: Any, index: Tensor) -> Tensor | None:
 
 
 def _take(x: Tensor, v: Any, index: tuple[Any, ...]) -> Tensor | None:
-    """The view for a tuple of numbers, slices, None and at most one Ellipsis, in one NumPy step and unrecorded."""
+    """The view for a tuple of numbers, slices and at most one Ellipsis, in one NumPy step and unrecorded.
+
+    None takes the long way: the stride that NumPy gives a new dimension is not PyTorch's.
+    """
     dots = False
     for i in index:
         t = type(i)
-        if t is int or i is None:
+        if t is int:
             continue
         if i is Ellipsis:
             if dots:

@@ -24,6 +24,31 @@ def offset(a: Any) -> int:
     return start - int(storage(a).__array_interface__["data"][0])
 
 
+class _Lent:
+    """The bytes from an array's first element to its last, for NumPy to look at; keeps the array alive."""
+
+    __slots__ = ("__array_interface__", "array")
+
+    def __init__(self, array: Any) -> None:
+        steps = zip(array.shape, array.strides, strict=True)
+        count = sum([(n - 1) * s for n, s in steps]) + array.itemsize if array.size else 0
+        start = array.__array_interface__["data"][0]
+        self.array = array
+        self.__array_interface__ = {"version": 3, "typestr": "|u1", "shape": (count,), "data": (start, not array.flags.writeable)}
+
+
+def lent(array: Any) -> Any:
+    """A foreign array (strides not negative) as a value whose storage begins with its first element.
+
+    A part of a larger array, or one with strides of its own, is a storage by itself in PyTorch.
+    """
+    owner = root(array)
+    start = array.__array_interface__["data"][0]
+    if owner.flags.c_contiguous and start == owner.__array_interface__["data"][0]:
+        return array
+    return np.ndarray(array.shape, array.dtype, np.asarray(_Lent(array)), 0, array.strides)
+
+
 def restride(a: Any, shape: Shape, strides: Shape, start: int = 0) -> Any:
     """The memory of ``a`` from ``start`` bytes after its first element, with this shape and these strides in bytes.
 
