@@ -74,8 +74,8 @@ def _pool(function: str, dims: int, input: Any, kernel_size: Any, output_size: A
     if isinstance(value, Value):
         raise RuntimeError(f"{function} draws its windows outside of transforms: pass _random_samples as a plain tensor")
     value = value[0] if input.ndim == dims + 1 else value
-    # PyTorch's samples name the last dimension first.
-    starts: Sequence[Any] = [_starts(value[..., dims - 1 - d], spatial[d], kernel[d], out[d]) for d in range(dims)]
+    # PyTorch's samples are for width and height, but for depth, height and width.
+    starts: Sequence[Any] = [_starts(value[..., d if dims == 3 else 1 - d], spatial[d], kernel[d], out[d]) for d in range(dims)]
     return _OPS[dims](input, kernel=kernel, cells=out, starts=tuple(starts))
 
 
