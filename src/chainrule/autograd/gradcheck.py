@@ -77,7 +77,7 @@ class _Check:
                         f"Input #{i} requires gradient and is not a double precision floating point or complex. This check will likely fail"
                         " if all the inputs are not of double precision floating point or complex. ",
                         UserWarning,
-                        stacklevel=4,
+                        stacklevel=3,
                     )
                 if x.numel() and any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True)):
                     raise RuntimeError(

@@ -141,8 +141,8 @@ def _bool(self: Tensor) -> builtins.bool:
     raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
 
 
-def _number(self: Tensor) -> Any:
-    """The one element, for ``float(t)`` and ``int(t)``."""
+def _number(self: Tensor, depth: builtins.int) -> Any:
+    """The one element, for ``float(t)`` and ``int(t)``; ``depth`` frames up is who asked."""
     v = self._value
     if isinstance(v, Value):
         v = v.concrete("item")
@@ -153,13 +153,13 @@ def _number(self: Tensor) -> Any:
             "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
             "Consider using tensor.detach() first.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=depth,
         )
     return v.item()
 
 
 def _real(self: Tensor, c_type: str) -> Any:
-    number = _number(self)
+    number = _number(self, 4)
     if isinstance(number, builtins.complex):
         if number.imag:
             raise RuntimeError(f"value cannot be converted to type {c_type} without overflow")
@@ -178,7 +178,7 @@ def _int(self: Tensor) -> builtins.int:
 
 
 def _complex(self: Tensor) -> builtins.complex:
-    return builtins.complex(_number(self))
+    return builtins.complex(_number(self, 3))
 
 
 def _index(self: Tensor) -> builtins.int:

@@ -18,6 +18,7 @@ from ..core.inplace import check_memory, check_writable
 from ..core.modes import MODES, SWITCH
 from ..core.mutation import written
 from ..core.naming import type_name
+from ..core.node import LEAF
 from ..core.size import expand_shape
 from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap
 from ..core.value import Value
@@ -227,7 +228,7 @@ def lookups(shape: tuple[int, ...], advanced: dict[int, Any]) -> tuple[list[Tens
             continue
         if index.dtype.name == "uint8":
             warnings.warn(
-                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=5
+                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=3
             )
         masks += 1
         have = tuple(index._value.shape)
@@ -501,6 +502,10 @@ def _write_recorded(x: Tensor, have: Any, index: Any, value: Any) -> bool:
     """Write where a basic index says, and record it without a tensor for the view; False to go the long way."""
     steps = _quick_steps(have.shape, index if type(index) is tuple else (index,))
     if not steps:
+        if steps is not None:
+            check_writable(x)  # all of x is no view of it
+        return False
+    if x._gn is LEAF:  # the long way refuses the view
         return False
     source = None
     if isinstance(value, Tensor):

@@ -112,10 +112,14 @@ def checkpoint(
     >>> checkpoint(lambda t: (t * t).sin(), x, use_reentrant=False).backward()
     """
     if use_reentrant is None:
-        raise ValueError(
-            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended, but if"
-            " you need to preserve the current default behavior, you can pass use_reentrant=True. Refer to docs for more details on the"
-            " differences between the two variants."
+        use_reentrant = True
+        warnings.warn(
+            "torch.utils.checkpoint: the use_reentrant parameter should be passed explicitly. Starting in PyTorch 2.9, calling checkpoint"
+            " without use_reentrant will raise an exception. use_reentrant=False is recommended, but if you need to preserve the current"
+            " default behavior, you can pass use_reentrant=True. Refer to docs for more details on the differences between the two"
+            " variants.",
+            UserWarning,
+            stacklevel=2,
         )
     preserve = kwargs.pop("preserve_rng_state", True)
     if use_reentrant:
