@@ -126,7 +126,7 @@ def unary_with(op: Op) -> Callable[..., Any]:
             r = impl(v, **kw)
         finally:
             leave(token)
-        if type(r) is not t or (t is ndarray and r.dtype is not v.dtype):  # NumPy's scalars have a dtype; numbers have none
+        if (type(r) is not t or t is ndarray) and getattr(r, "dtype", None) is not v.dtype:
             plain = {k: n.item() if isinstance(n, np.generic) else n for k, n in kw.items()}
             return elementwise(op, (input,), None, plain)
         result = new(Tensor)

@@ -45,7 +45,8 @@ def _starts(samples: Any, n: int, k: int, out: int) -> Any:
     if out == 1:
         return np.full((*samples.shape, 1), n - k)
     alpha = samples.dtype.type(n - k) / (out - 1)
-    found = ((np.arange(out, dtype=samples.dtype) + samples[..., None]) * alpha).astype(np.int64) - (samples * alpha).astype(np.int64)[..., None]
+    ends = ((np.arange(out, dtype=samples.dtype) + samples[..., None]) * alpha).astype(np.int64)
+    found = ends - (samples * alpha).astype(np.int64)[..., None]
     found[..., -1] = n - k
     return found
 
