@@ -22,7 +22,7 @@ from ..core.node import LEAF
 from ..core.size import expand_shape
 from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap
 from ..core.value import Value
-from ..core.views import as_view, chain_view, link, wrote_part
+from ..core.views import as_view, chain_view, link, records, wrote_part
 from .data import checked_scalar
 from .data import value_of as data_value
 from .declare import attach
@@ -516,6 +516,8 @@ def _write_recorded(x: Tensor, have: Any, index: Any, value: Any) -> bool:
     elif isinstance(value, (int, float)):
         v = checked_scalar(value, x.dtype)
     else:
+        return False
+    if source is None and not records(x):
         return False
     region = have
     for op, kw in steps:
