@@ -258,7 +258,7 @@ _quick_addcmul, _quick_addcdiv = apply.several(_addcmul), apply.several(_addcdiv
 @declare.method(inplace=True)
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + value * tensor1 * tensor2``, elementwise and broadcast."""
-    if type(value) is not float and value != 1:
+    if value != 1 and (type(value) is not float or input.dtype.category <= INT):
         value = apply.fitting(value, apply.operand_dtypes((input, tensor1, tensor2), None))
     result: Tensor = _quick_addcmul((input, tensor1, tensor2), {"value": value}, out)
     return result

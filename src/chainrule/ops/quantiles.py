@@ -312,8 +312,12 @@ def histogram(
     x = _array("histogram", input)
     if out is not None:
         return write_out(out, histogram(input, bins, range=range, weight=weight, density=density))
-    if FROM_NUMPY[x.dtype].name not in ("float32", "float64"):
-        raise NotImplementedError(f"\"histogramdd\" not implemented for '{FROM_NUMPY[x.dtype].scalar_name}'")
+    kind = FROM_NUMPY[x.dtype]
+    if kind.name in ("float16", "bfloat16") and (range is not None or isinstance(bins, Tensor)):
+        wide = [b.float() if isinstance(b, Tensor) else b for b in (input, bins, weight)]
+        return return_types.histogram([t.to(kind) for t in histogram(wide[0], wide[1], range=range, weight=wide[2], density=density)])
+    if kind.name not in ("float32", "float64"):
+        raise NotImplementedError(f"\"histogramdd\" not implemented for '{kind.scalar_name}'")
     if isinstance(bins, Tensor):
         edges = _array("histogram", bins)
     else:

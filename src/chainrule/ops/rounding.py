@@ -26,7 +26,7 @@ from .structure import cast_to
 
 def _whole(name: str, impl: Any, complex_message: str | None, aliases: tuple[str, ...], doc: str) -> Any:
     def rounded(x: Any) -> Any:
-        return impl(x) if x.dtype.kind == "f" else x
+        return impl(x) if x.dtype.kind == "f" else +x  # a copy: somebody may write into it
 
     no_complex = refuse(COMPLEX, complex_message, NotImplementedError) if complex_message else not_complex(f"{name}_vml_cpu")
     check = both(no_complex, unimplemented(f"{name}_vml_cpu", BOOL))
@@ -73,7 +73,7 @@ frac = declare.unary(
 def signs(x: Any) -> Any:
     kind = x.dtype.kind
     if kind == "b":
-        return x
+        return x.copy()
     if kind == "c":
         size = np.abs(x)
         return np.where(size == 0, 0, x / np.where(size == 0, 1, size))[()]
