@@ -32,7 +32,7 @@ def inputs_of(row, dtype="float32"):
 
 
 def looseness(row):
-    return max(1.0, (row.rtol or 0) / 4e-5)
+    return max(1.0, (row.rtol or 0) / 4e-5, 3.0 if row.name.startswith("grid_sample") else 1.0)
 
 
 def compare_with_ties(row, got, want):
@@ -84,6 +84,8 @@ def test_layouts(row, layout):
         if not re.search(r"contiguous|view size is not compatible", str(error)):  # chainrule copies where PyTorch gives up
             with pytest.raises(type(error)):
                 call(row, chainrule, mine)
+    elif layout == "shared" and "median" in row.ops:
+        pytest.skip("PyTorch's median reads past the memory of an expanded tensor")
     elif layout == "shared":  # repeated values tie, and ties may share a gradient differently
         compare_with_ties(row, call(row, chainrule, mine), want)
     else:
@@ -106,6 +108,8 @@ def test_other_dtypes(row, dtype):
         pytest.skip("no floating input")
     if row.name in FLOATING and dtype not in ("float16", "bfloat16"):
         pytest.skip("for real floating values")
+    if SMALL_SUMS.match(row.name) and dtype in ("bool", "uint8", "int16"):
+        pytest.skip("small integers")
     mine = ours(given)
     want, theirs = outcome(call, row, torch, given)
     got, error = outcome(call, row, chainrule, mine)
@@ -121,10 +125,16 @@ def test_other_dtypes(row, dtype):
     if error is not None:
         raise error
     compare_with_ties(row, got, want)
+    assert [shared_here(g, mine) for g in got] == [shared_there(w, given) for w in want], "memory shared with inputs"
 
 
 # What PyTorch refuses for want of a kernel, or because a constant does not fit a small dtype: nobody relies on that.
-LACKING = re.compile(r"not implemented for|without overflow|unsigned type with negative|may not be a boolean|Low precision dtypes")
+LACKING = re.compile(
+    "not implemented for|without overflow|unsigned type with negative|may not be a boolean|Low precision dtypes|negative integer powers"
+    "|expected common dtype to be floating point"
+)
+# Sums of small integers, whose dtype and overflow are those of the steps that a composite happens to take.
+SMALL_SUMS = re.compile("einsum|trapezoid")
 
 
 # -- what surrounds the values ---------------------------------------------------------------------------------------
@@ -179,6 +189,15 @@ def test_aliasing_of_numbers(row):
     compare_aliasing(row, given)
 
 
+def shared_here(out, inputs):
+    """Which inputs' memory the output shares."""
+    return [bool(np.may_share_memory(out._value, m._value)) and out._value.size > 0 for m in inputs]
+
+
+def shared_there(out, inputs):
+    return [out.untyped_storage().data_ptr() == t.untyped_storage().data_ptr() and out.numel() > 0 for t in inputs]
+
+
 def compare_aliasing(row, given):
     mine = ours(given)
     want, got = call(row, torch, given), call(row, chainrule, mine)
@@ -187,8 +206,7 @@ def compare_aliasing(row, given):
             continue
         for m in mine:
             assert g is m or g._value is not m._value or w.dim(), f"output {k} is the very number of its input"
-        theirs = [w.untyped_storage().data_ptr() == t.untyped_storage().data_ptr() for t in given]
-        here = [np.may_share_memory(g.numpy(), m.numpy()) for m in mine]
+        theirs, here = shared_there(w, given), shared_here(g, mine)
         assert here == theirs, f"output {k} shares memory with inputs {here}, PyTorch's {theirs}"
         if any(theirs):
             assert (tuple(g.stride()), g.storage_offset()) == (w.stride(), w.storage_offset()), f"output {k}"
@@ -208,7 +226,10 @@ def test_no_grad(row):
 
 
 # Operations that look at values on the way, to check them or because they are made of several.
-VALUES = re.compile("ctc_loss|embedding_bag|quantile|nanquantile|histc|multinomial|pdist|to_meta|div rounded integers")
+VALUES = re.compile(
+    "ctc_loss|embedding_bag|embedding padded|embedding by frequency|quantile|nanquantile|histc|multinomial|pdist|to meta"
+    "|div rounded integers|index negative|index by mask|index truth|setitem by|fractional_max_pool|unravel_index|repeat_interleave each"
+)
 
 
 @every_row
