@@ -272,7 +272,7 @@ def _from_mixed(data: Any, kind: dtype | None) -> Any:
             "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a single"
             " numpy.ndarray with numpy.array() before converting to a tensor.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     if kind is None:
         kind = found[0]

@@ -37,17 +37,17 @@ def _power(x: Any, y: Any) -> Any:
 
 def _number_rule(t: Any, x: Any, y: Any) -> Any:
     if y == 2:
-        return t * (2 * (x**1 if _continues(x) else x))
+        return t * (2 * (x**1 if isinstance(x, Tensor) and _continues(x) else x))
     if y == 1:
-        return t * x**0 if _continues(x) else t
+        return t * x**0 if isinstance(x, Tensor) and _continues(x) else t
     if y == 0:
         return where(x != x, 0, t * 0)
     return t * (y * x ** (y - 1))
 
 
-def _continues(x: Any) -> bool:
+def _continues(x: Tensor) -> bool:
     """Whether ``x`` has a history, in which the powers 1 and 0 stand too: the derivatives of ``x**2`` end in a zero, not in an error."""
-    return isinstance(x, Tensor) and x._gn is not None and not isinstance(x._value, Value)
+    return x._gn is not None and not isinstance(x._value, Value)
 
 
 def _base_rule(t: Any, x: Any, y: Any) -> Any:
