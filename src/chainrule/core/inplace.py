@@ -51,9 +51,7 @@ def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
         return x
     store(name, x, result._value)
     if recording and (result._gn is not None or x._gn is not None):
-        if result.dtype is not x.dtype and result._gn is not None:
-            result = result.to(x.dtype)
-        rebase(x, result)
+        rebase(x, result)  # where the dtypes differ, the rules bring the cotangent to that of each argument
     return x
 
 

@@ -502,7 +502,7 @@ def _write_recorded(x: Tensor, have: Any, index: Any, value: Any) -> bool:
     """Write where a basic index says, and record it without a tensor for the view; False to go the long way."""
     steps = _quick_steps(have.shape, index if type(index) is tuple else (index,))
     if not steps:
-        if steps is not None:
+        if steps is not None and x._gn is LEAF:
             check_writable(x)  # all of x is no view of it
         return False
     if x._gn is LEAF:  # the long way refuses the view
@@ -524,14 +524,14 @@ def _write_recorded(x: Tensor, have: Any, index: Any, value: Any) -> bool:
         region = op.impl(region, **kw)
     if not region.flags.writeable or 0 in region.strides or (isinstance(value, Tensor) and v.ndim > region.ndim):
         return False
-    check_writable(x)
-    if x._flags:
-        refuse_write(x)
     if type(v) is ndarray:
         if v.shape != region.shape:
             expand_shape(v.shape, region.shape, f"torch.{value.dtype.scalar_name}Tensor")
         if np.may_share_memory(v, region):
             v = v.copy()
+    check_writable(x)
+    if x._flags:
+        refuse_write(x)
     np.copyto(region, v, casting="unsafe")
     if not x._flags & UNTRACKED:
         written(have, "copy_")
