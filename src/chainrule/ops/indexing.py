@@ -280,6 +280,10 @@ def getitem(self: Tensor, index: Any) -> Any:
             steps = _quick_steps(v.shape, index)
             if steps:
                 return chain_view(self, v, steps)
+            if steps is None:
+                found = _looked_up_in(self, v, index)
+                if found is not None:
+                    return found
         elif kind is slice:
             if v.ndim:
                 try:
@@ -324,6 +328,25 @@ def _looked_up(x: Tensor, v: Any, index: Tensor) -> Tensor | None:
     if i.dtype != bool or v.shape[: i.ndim] != i.shape or (x._gn is not None and (not UNUSUAL or MODES.grad)):
         return None
     return wrap(v[i]) if not UNUSUAL else None
+
+
+def _looked_up_in(x: Tensor, v: Any, index: tuple[Any, ...]) -> Tensor | None:
+    """``x[i, j]`` for plain index tensors only; None where it takes the long way."""
+    at = []
+    for i in index:
+        if not isinstance(i, Tensor):
+            return None
+        a = i._value
+        if type(a) is not ndarray or not a.ndim or a.dtype not in _INTEGERS:
+            return None
+        at.append(a)
+    try:
+        r = v[tuple(at)]
+    except IndexError:
+        return None  # the long way words the error
+    if not r.flags.c_contiguous:
+        r = np.ascontiguousarray(r)
+    return _finish_index(r, (v, *at), (x, *index), {"dims": tuple(range(len(at))), "unique": False})
 
 
 def _take(x: Tensor, v: Any, index: tuple[Any, ...]) -> Tensor | None:
