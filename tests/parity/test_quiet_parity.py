@@ -12,6 +12,14 @@ import torch
 
 import chainrule
 
+
+@pytest.fixture(autouse=True)
+def flags_can_be_set():
+    """PyTorch's own test helpers, which other files here import, freeze its backends' flags and warn every time."""
+    torch.set_warn_always(False)
+    with getattr(torch.backends, "__allow_nonbracketed_mutation")():
+        yield
+
 MODULES = (
     "accelerator amp amp.autocast_mode backends backends.cudnn backends.cuda backends.mkldnn backends.mps backends.opt_einsum "
     "compiler cpu cuda cuda.amp cuda.memory cuda.nvtx cuda.random distributed hub jit mps multiprocessing profiler xpu"

@@ -347,7 +347,7 @@ def _as_seed(seed: int) -> int:
     if isinstance(seed, np.integer):
         raise TypeError("an integer is required")
     if not isinstance(seed, int) or isinstance(seed, bool):
-        raise RuntimeError(f"manual_seed expected a long, but got {type_name(seed)}")
+        raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
     if not -(2**63) <= seed < 2**64:
         raise ValueError("Overflow when unpacking long long")
     return seed % 2**64
