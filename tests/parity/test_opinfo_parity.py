@@ -47,8 +47,8 @@ FLOATING_ONLY = frozenset({"avg_pool1d", "avg_pool2d", "avg_pool3d"})
 # Where values tie, PyTorch's order of the indices is nobody's: integers and truth values tie.
 TIES = frozenset({"sort", "argsort", "msort", "topk", "kthvalue", "mode", "median", "nanmedian"})
 
-# How much larger than usual a difference may be: PyTorch's own float32 is that far from its float64.
-LOOSE = {"logcumsumexp": 30.0, "nn.functional.hardsigmoid": 100.0}
+# How much larger than usual a difference may be: where float32 cancels, or PyTorch's own constants are float32.
+LOOSE = {"logcumsumexp": 30.0, "cov": 10.0, "nn.functional.hardsigmoid": 100.0}
 
 # Memory that is not initialised has a shape and a dtype, but no values.
 NO_VALUES = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided", "resize_", "resize_as_"})
