@@ -202,10 +202,7 @@ class Walk:
             stand_in = leaf.__dict__.get("_accumulate_kept")
             if stand_in is not None:
                 ct = self.before(stand_in, ct)
-            if self.tensors:
-                accumulate_tensor(leaf, ct, self.create_graph)
-            else:
-                accumulate_array(leaf, ct)
+            accumulate(leaf, ct, self.create_graph)
             if stand_in is not None and stand_in.hooks.post:
                 run_post_hooks(stand_in, (), ct)
             if leaf._post_hooks:
@@ -289,18 +286,29 @@ def _short(name: str) -> str:
     return name.split("Backward")[0] if "Backward" in name else "".join(p.capitalize() for p in name.split("_"))
 
 
-# A cotangent that only this walk refers to may become the leaf's gradient as it is; the count is what getrefcount says
-# of such an array from inside accumulate_array.
-_OWN_REFERENCES = 5
+def accumulate(tensor: Tensor, ct: Any, create_graph: bool) -> None:
+    """``tensor.grad += ct``, for a cotangent that others may hold too.
+
+    An array is added in place; what is recorded (``create_graph``) or has no memory, out of place.
+    """
+    grad = tensor._grad
+    if not isinstance(ct, Tensor):
+        accumulate_array(tensor, ct)
+    elif create_graph:
+        tensor._grad = copied(ct) if grad is None else grad + ct
+    elif isinstance(ct._value, Value):
+        tensor._grad = ct.detach() if grad is None else grad + ct.detach()
+    else:
+        accumulate_array(tensor, ct._value)
 
 
-def accumulate_array(leaf: Tensor, ct: Any) -> None:
-    """``leaf.grad += ct`` on NumPy values."""
+def accumulate_array(leaf: Tensor, ct: Any, *, own: bool = False) -> None:
+    """``leaf.grad += ct`` on NumPy values; with ``own``, nobody else refers to ``ct`` and it may become the gradient."""
     grad = leaf._grad
     if ct.dtype != leaf._value.dtype:
         ct = ct.astype(leaf._value.dtype)
     if grad is None:
-        if type(ct) is np.ndarray and (ct.base is not None or sys.getrefcount(ct) > _OWN_REFERENCES):
+        if type(ct) is np.ndarray and (not own or ct.base is not None):
             ct = ct.copy()
         t = new(Tensor)
         t._value = ct
@@ -316,17 +324,21 @@ def accumulate_array(leaf: Tensor, ct: Any) -> None:
         grad._value = have + ct
 
 
-def accumulate_tensor(leaf: Tensor, ct: Tensor, create_graph: bool) -> None:
-    """``leaf.grad += ct`` on tensors, out of place and recorded when ``create_graph``."""
-    grad = leaf._grad
-    if grad is None:
-        leaf._grad = copied(ct) if create_graph else ct.detach()
-    elif create_graph:
-        leaf._grad = grad + ct
-    elif isinstance(ct._value, Value) or isinstance(grad._value, Value):
-        leaf._grad = grad + ct.detach()
-    else:
-        accumulate_array(leaf, ct._value)
+def _give(leaves: dict[Any, Any]) -> None:
+    """Empty the table into the leaves' gradients.  The last holder of an array gives it away, everybody else a copy."""
+    while leaves:
+        leaf, ct = leaves.popitem()
+        own = sys.getrefcount(ct) == _SOLE
+        accumulate_array(leaf, ct, own=own)
+
+
+def _count_of_one() -> int:
+    """What ``getrefcount`` says in :func:`_give` of an array that nobody else holds; versions of Python differ."""
+    _leaf, ct = {None: np.empty(1)}.popitem()
+    return sys.getrefcount(ct)
+
+
+_SOLE = _count_of_one()
 
 
 def reachable(edges: Sequence[Any], targets: set[Any]) -> set[Any]:
@@ -374,11 +386,7 @@ def run_backward(
     walk = Walk(keep=keep, create_graph=create_graph, accumulate=accumulate)
     if inputs is not None:
         _prepare_captures(walk, [e for e, _ in roots], inputs)
-    plain = not create_graph
-    for _edge, ct in roots:
-        if isinstance(ct, Tensor):
-            plain = False
-    walk.tensors = not plain
+    walk.tensors = create_graph or any(isinstance(ct, Tensor) for _edge, ct in roots)
     level = max((_edge_level(e) for e, _ in roots), default=0)
     before = MODES.grad
     token = enter(IGNORE)
@@ -424,9 +432,7 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
             elif arity == 2:
                 e, ct = _send_older(node, ct, leaves, pending, heap)
             else:
-                for e, c in zip(node.edges, node.pull(ct)):
-                    if c is not None:
-                        _send(e, c, leaves, pending, heap)
+                _send_all(node, ct, leaves, pending, heap)
                 e = None
             if not keep and node.frees:
                 node.saved = None
@@ -440,15 +446,21 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
                 break
             node = heappop(heap)[1]
             ct = pending.pop(node)
-        ct = None  # what nobody else refers to may become a gradient as it is
+        ct = None  # held here, it would be nobody's to give away
         for leaf in leaves:
             if leaf._hooks or leaf._post_hooks or "_accumulate_kept" in leaf.__dict__:
                 _go_on(None, None, keep, leaves, pending, heap)
                 return
-        while leaves:
-            accumulate_array(*leaves.popitem())
+        _give(leaves)
     finally:
         leave(token)
+
+
+def _send_all(node: Any, g: Any, leaves: dict[Any, Any], pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> None:
+    """Run a node of any number of arguments and send every cotangent on its way."""
+    for edge, ct in zip(node.edges, node.pull(g)):
+        if ct is not None:
+            _send(edge, ct, leaves, pending, heap)
 
 
 def _send_older(node: Any, g: Any, leaves: dict[Any, Any], pending: dict[Any, Any], heap: list[tuple[int, Any]]) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .backward import Walk, quick_backward, run_backward
+from .backward import Walk, accumulate, quick_backward, run_backward
 from .node import LEAF
 from .tensor import Tensor, wrap
 from .value import Value
@@ -61,13 +61,7 @@ def backward(
     walk = run_backward(roots, inputs=inputs, keep=keep, create_graph=create_graph)
     for i, x in enumerate(inputs):
         if x._gn is not LEAF and i in walk.captured:
-            from .backward import accumulate_array, accumulate_tensor
-
-            ct = walk.captured[i]
-            if isinstance(ct, Tensor):
-                accumulate_tensor(x, ct, create_graph)
-            else:
-                accumulate_array(x, ct)
+            accumulate(x, walk.captured[i], create_graph)
 
 
 def grad(

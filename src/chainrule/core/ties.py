@@ -28,7 +28,7 @@ def tied(ct: Any, edge: Any) -> Any:
 
 def copied(ct: Tensor) -> Tensor:
     """What becomes a leaf's gradient where gradients are recorded."""
-    if ct._gn is None or isinstance(ct._value, Value):
+    if isinstance(ct._value, Value):
         return ct
     result: Tensor = _copy(ct)
     return result
