@@ -17,9 +17,9 @@ from .dtype import FROM_NUMPY, defaults, dtype
 from .floating_flags import IGNORE, enter, leave
 from .inference import ACTIVE, mark
 from .info import finfo
-from .modes import MODES, SWITCH
+from .modes import UNUSUAL, recording
 from .node import LEAF, next_order
-from .op import Op, interpret, record
+from .op import Op, interpret, record, record_or_mark
 from .promotion import result_dtype
 from .rules import picker
 from .size import broadcast_pair_error
@@ -82,12 +82,8 @@ def unary(op: Op) -> Callable[..., Any]:
         result._value = r
         gn = input._gn
         if gn is not None and recordable:
-            if SWITCH.unusual:
-                if MODES.grad:
-                    record(op, result, r, (v,), (input,), {})
-                elif ACTIVE.threads:
-                    mark(result)
-                return result
+            if UNUSUAL:
+                return record_or_mark(op, result, r, (v,), (input,), {})
             if cls is None:
                 cls = op.node_class()
             node = new(cls)
@@ -133,12 +129,8 @@ def unary_with(op: Op) -> Callable[..., Any]:
         result._value = r
         gn = input._gn
         if gn is not None and recordable:
-            if SWITCH.unusual:
-                if MODES.grad:
-                    record(op, result, r, (v,), (input,), kw)
-                elif ACTIVE.threads:
-                    mark(result)
-                return result
+            if UNUSUAL:
+                return record_or_mark(op, result, r, (v,), (input,), kw)
             if cls is None:
                 cls = op.node_class()
             node = new(cls)
@@ -205,12 +197,8 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
         result._value = r
         gx = input._gn
         if (gx is not None or gy is not None) and recordable:
-            if SWITCH.unusual:
-                if MODES.grad:
-                    record(op, result, r, (xv, yv), (input, other), {}, "raw", fit)
-                elif ACTIVE.threads:
-                    mark(result)
-                return result
+            if UNUSUAL:
+                return record_or_mark(op, result, r, (xv, yv), (input, other), {}, fit)
             if cls is None:
                 cls = op.node_class()
             node = new(cls)
@@ -295,7 +283,7 @@ def several(op: Op) -> Callable[..., Any]:
         finally:
             leave(token)
         result = wrap(r)
-        if tracked and op.rules and MODES.grad:
+        if tracked and op.rules and recording():
             fit = [(v.shape, None) if isinstance(a, Tensor) else None for v, a in zip(values, args, strict=True)] if fits else None
             record(op, result, r, values, args, kw, "raw", fit)
         elif ACTIVE.threads:
@@ -403,7 +391,7 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
     finally:
         leave(token)
     result = wrap(r)
-    if tracked and MODES.grad and op.rules:
+    if tracked and op.rules and recording():
         values = [a._value if isinstance(a, Tensor) else a for a in args]
         fit = [(v.shape, v.dtype) if isinstance(v, (np.ndarray, np.generic)) else None for v in values]
         variant = "complex" if target.kind == "c" or any(f is not None and f[1].kind == "c" for f in fit) else "raw"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
-from .modes import MODES, SWITCH
+from .modes import MODES, UNUSUAL
 from .mutation import LAST, stale, stale_error, written
 from .node import FREED, HOOKED, LEAF, Node
 from .nodes import fit_array
@@ -414,7 +414,7 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
     last = LAST.order
     token = enter(IGNORE)
     try:
-        unusual = bool(HOOKED) or (SWITCH.unusual and MODES.anomaly)
+        unusual = bool(HOOKED) or bool(UNUSUAL and MODES.anomaly)
         while True:
             if unusual or not node.plain:
                 _go_on(node, ct, keep, leaves, pending, heap)

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .inference import ACTIVE
-from .modes import MODES, SWITCH, is_grad_enabled, is_inference_mode_enabled
-
-UNUSUAL = SWITCH.unusual
+from .modes import MODES, UNUSUAL, is_grad_enabled, is_inference_mode_enabled
 
 _GENERATOR = 0x20  # code flags of generator functions, as in inspect (which costs 10 ms to import)
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
 from .inference import ACTIVE, mark
-from .modes import MODES
+from .modes import MODES, UNUSUAL, recording
 from .node import LEAF, Node, Slot, next_order
 from .nodes import VARIANTS
 from .rules import Picker, Rule, named, picker, source
@@ -159,9 +159,7 @@ class Op:
     def apply(self, *args: Any, **kw: Any) -> Any:
         """Run on tensors (and numbers, and None), recording if asked."""
         if self.kind == "elementwise":
-            from .apply import elementwise
-
-            return elementwise(self, args, None, kw)
+            return self.quick(*args) if self.quick is not None and not kw else self.elementwise(self, args, None, kw)
         raws = []
         tracked = False
         for a in args:
@@ -185,7 +183,7 @@ class Op:
             finally:
                 leave(token)
             out: Any = wrap(r) if self.outputs == 1 else tuple([wrap(v) for v in r])
-        if tracked and MODES.grad:
+        if tracked and recording():
             record(self, out, r, raws, args, kw)
         elif ACTIVE.threads:
             for o in out if self.outputs != 1 else (out,):
@@ -235,15 +233,8 @@ def record(
         node.saved = saved
     node.fit = fit
     node.order = next_order()
-    hooks = MODES.saved_hooks
-    if hooks:
-        from .saved_hooks import pack
-
-        pack(node, hooks[-1])
-    if MODES.anomaly:
-        from .anomaly import note
-
-        note(node)
+    if UNUSUAL:
+        _observe(node)
     if op.outputs == 1:
         out._gn = node
     else:
@@ -256,6 +247,30 @@ def record(
     return node
 
 
+def _observe(node: Node) -> None:
+    """Show a node that was just made to the saved-tensor hooks and to anomaly mode."""
+    hooks = MODES.saved_hooks
+    if hooks:
+        from .saved_hooks import pack
+
+        pack(node, hooks[-1])
+    if MODES.anomaly:
+        from .anomaly import note
+
+        note(node)
+
+
+def record_or_mark(
+    op: Op, out: Tensor, result: Any, values: Sequence[Any], args: Sequence[Any], kw: dict[str, Any], fit: Any = None
+) -> Tensor:
+    """What the quick paths do while some thread has a mode set: :func:`record` if this one records, else mark ``out``."""
+    if MODES.grad:
+        record(op, out, result, values, args, kw, "raw", fit)
+    elif ACTIVE.threads:
+        mark(out)
+    return out
+
+
 def _as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Any:
     from .views import as_view, as_views
 
@@ -263,7 +278,7 @@ def _as_view(op: Op, x: Tensor, r: Any, kw: dict[str, Any]) -> Any:
         return as_views(op, x, r, kw)
     if r.size and not np.may_share_memory(r, x._value):  # a reshape that had to copy is no view
         out = wrap(r)
-        if x._gn is not None and MODES.grad:
+        if x._gn is not None and recording():
             record(op, out, r, (x._value,), (x,), kw)
         return out
     return as_view(op, x, r, kw)
@@ -292,14 +307,11 @@ def interpret(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     result = top.interpret(op, args, kw)
     if op.kind == "view" and isinstance(args[0], Tensor):
         _link_view(result, args[0], op, kw)
-    if MODES.grad and op.rules is not None:
-        tracked = False
+    if op.rules is not None and recording():
         for a in args:
             if isinstance(a, Tensor) and a._gn is not None and level_of(a) == level:
-                tracked = True
+                _record_at(top, op, result, args, kw)
                 break
-        if tracked:
-            _record_at(top, op, result, args, kw)
     return result
 
 

@@ -145,11 +145,6 @@ def wrap_with(value: Any, gn: Any) -> Tensor:
     return out
 
 
-def is_raw(value: Any) -> bool:
-    """True for a NumPy array or scalar."""
-    return isinstance(value, (np.ndarray, np.generic))
-
-
 def set_requires_grad(tensor: Tensor, flag: bool) -> None:
     """``requires_grad = flag`` with PyTorch's two refusals."""
     gn = tensor._gn

@@ -14,13 +14,11 @@ from weakref import ref
 import numpy as np
 
 from .batching import batch_size, bring
-from .modes import MODES, SWITCH
+from .modes import MODES, UNUSUAL
 from .node import LEAF, Node, Slot, next_order
 from .op import OPS, Op, edge_of, record
 from .tensor import MADE_WITHOUT_GRAD, MULTI_OUTPUT, UNTRACKED, Tensor, new, wrap, wrap_with
 from .value import Value
-
-UNUSUAL = SWITCH.unusual
 
 
 class _Views(list[Any]):

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.inference import refuse_write
 from ..core.inplace import check_memory, check_writable
-from ..core.modes import MODES, SWITCH
+from ..core.modes import MODES, UNUSUAL
 from ..core.mutation import written
 from ..core.naming import type_name
 from ..core.node import LEAF
@@ -33,7 +33,6 @@ from .slicing import select_op, slice_op
 from .structure import cast_to
 
 ndarray = np.ndarray
-UNUSUAL = SWITCH.unusual
 
 
 class _Basic:

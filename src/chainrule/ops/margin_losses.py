@@ -139,10 +139,6 @@ def triplet_margin_with_distance_loss(
 # -- several classes -----------------------------------------------------------------------------------------------------
 
 
-def _at(mask: Any, shape: tuple[int, ...]) -> Any:
-    return view(mask, shape=shape)
-
-
 def _multi_parts(x: Any, mask: Any, weight: Any, p: int, margin: float) -> tuple[Any, Any]:
     """(how far every wrong class reaches into the margin, the factor of its derivative)."""
     right = sum_dims(x * mask, dim=(1,), keepdim=True)

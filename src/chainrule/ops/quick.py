@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.inference import ACTIVE, mark
-from ..core.modes import MODES
+from ..core.modes import UNUSUAL
 from ..core.node import LEAF, next_order
 from ..core.nodes import UnaryNode
-from ..core.op import Op, record
+from ..core.op import Op, record_or_mark
 from ..core.tensor import Tensor, new
 
 _NO_KEYWORDS: dict[str, Any] = {}
@@ -28,8 +28,6 @@ def recorder(op: Op) -> Callable[..., Tensor]:
         nonlocal cls, pickers, single
         out = new(Tensor)
         out._value = result
-        if not MODES.grad:
-            return mark(out) if ACTIVE.threads else out
         edges: list[Any] = []
         tracked = False
         for a in args:
@@ -40,10 +38,9 @@ def recorder(op: Op) -> Callable[..., Tensor]:
                 edges.append(a if gn is LEAF else gn)
                 tracked = True
         if not tracked:
-            return out
-        if MODES.saved_hooks or MODES.anomaly:
-            record(op, out, result, values, args, kw)
-            return out
+            return mark(out) if ACTIVE.threads else out
+        if UNUSUAL:
+            return record_or_mark(op, out, result, values, args, kw)
         if cls is None:
             pickers = op.pickers()
             cls = op.node_class()

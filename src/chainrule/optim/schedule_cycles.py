@@ -83,10 +83,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             self.T_i = self.T_0 * self.T_mult**n
 
 
-def _momentum_of(group: dict[str, Any]) -> Any:
-    return group["betas"][0] if "betas" in group else group["momentum"]
-
-
 def _put_momentum(group: dict[str, Any], value: Any) -> None:
     if "betas" in group:
         group["betas"] = (value, *group["betas"][1:])
