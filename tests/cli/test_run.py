@@ -18,9 +18,9 @@ SOURCE = str(Path(chainrule.__file__).parents[1])
 RUN = (sys.executable, "-m", "chainrule", "run")
 
 
-def run(*command, cwd, stdin="", path=SOURCE):
+def run(*command, cwd, stdin="", path=SOURCE, **options):
     env = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, env=env, timeout=120)
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, env=env, timeout=120, **options)
 
 
 def write(folder, name, program):
@@ -92,7 +92,9 @@ def test_the_program_ends_as_under_python(tmp_path, program):
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_an_interrupt_ends_it_as_under_python(tmp_path):
     write(tmp_path, "program.py", "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)")
-    ours, theirs = (run(*command, "program.py", cwd=tmp_path) for command in (RUN, [sys.executable]))
+    # A shell's background job ignores interrupts, and so would its children.
+    heeded = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    ours, theirs = (run(*command, "program.py", cwd=tmp_path, **heeded) for command in (RUN, [sys.executable]))
     assert ours.returncode == theirs.returncode == -signal.SIGINT
     assert ours.stderr == theirs.stderr
 
