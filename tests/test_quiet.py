@@ -115,7 +115,7 @@ def test_started_processes(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_killed_process_is_named_by_its_signal():
-    context = mp.start_processes(time.sleep, (), nprocs=1, join=False, start_method="fork")
+    context = mp.start_processes(lambda i: time.sleep(600), (), nprocs=1, join=False, start_method="fork")
     os.kill(context.pids()[0], 9)
     with pytest.raises(mp.ProcessExitedException, match="process 0 terminated with signal SIGKILL") as e:
         while not context.join():
