@@ -1,0 +1,1 @@
+"""The compiler's programs: tensor-level, static shapes, single assignment.  See ``README.md`` beside this file."""
