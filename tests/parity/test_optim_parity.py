@@ -58,6 +58,8 @@ def test_fifty_steps(info: Any, dtype: str) -> None:
         mine, ours, our_value = drive(chainrule, getattr(chainrule.optim, name), dtype, bridge.ours(kwargs), steps)
         loose = 100.0 if dtype == "float32" else 1000.0
         bridge.compare(our_value.detach(), value.detach(), f"{sample.desc}: loss", loose=loose)
+        if name == "LBFGS" and dtype == "float64":  # it stops at a gradient of 1e-7: its rounding decides where in that range
+            loose = 1e5
         for i, (m, t) in enumerate(zip(mine, params, strict=True)):
             bridge.compare(m.detach(), t.detach(), f"{sample.desc}: parameter {i}", loose=loose)
         got, want = ours.state_dict(), optimizer.state_dict()
