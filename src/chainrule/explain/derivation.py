@@ -1,0 +1,1 @@
+"""``explain(y)``: the derivative of ``y``, worked out step by step."""
