@@ -70,7 +70,7 @@ def _exponential_rule(t: Any, out: Any, x: Any, y: Any) -> Any:
     return t * (out * log_of(y))
 
 
-def _tensor_power(x: Any, y: Any) -> Any:
+def tensor_power(x: Any, y: Any) -> Any:
     return x**y if x.dtype.kind not in "iu" else _integer_power(x, y)
 
 
@@ -82,9 +82,9 @@ def _integer_power(x: Any, y: Any) -> Any:
 
 
 _tensor_number = Op("pow_number", _power, kind="elementwise", args="x y", d=[_number_rule, None], node="PowBackward0")
-_tensor_tensor = Op("pow", _tensor_power, kind="elementwise", args="x y", d=[_base_rule, _exponent_rule], node="PowBackward1")
+_tensor_tensor = Op("pow", tensor_power, kind="elementwise", args="x y", d=[_base_rule, _exponent_rule], node="PowBackward1")
 _number_tensor = Op(
-    "number_pow", lambda x, y: _tensor_power(np.asarray(y, x.dtype)[()], x), kind="elementwise", args="x y", node="PowBackward2",
+    "number_pow", lambda x, y: tensor_power(np.asarray(y, x.dtype)[()], x), kind="elementwise", args="x y", node="PowBackward2",
     d=[_exponential_rule, None],
 )  # fmt: skip
 _to_number = apply.binary(_tensor_number, operator=True)
