@@ -12,7 +12,7 @@ import numpy as np
 from ..core.inplace import check_writable
 from ..core.modes import MODES
 from ..core.mutation import stale, stale_error
-from ..core.node import FREED, LEAF, Node, Slot, next_order
+from ..core.node import LEAF, Node, Slot, next_order
 from ..core.op import edge_of
 from ..core.tensor import Tensor, new, wrap, wrap_with
 from ..core.value import Value
@@ -100,7 +100,9 @@ class BackwardFunction(Node, FunctionCtx):
         Raises RuntimeError after the buffers were freed, and when a saved tensor was overwritten since.
         """
         if self.saved is None:
-            raise RuntimeError(FREED)
+            from ..core.telling import freed
+
+            raise freed(self, walking=False)
         if self.kept is None:
             return tuple(self.to_save or ())
         found: list[Any] = []

@@ -12,18 +12,19 @@ import sys
 import threading
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
 from .modes import MODES, UNUSUAL
 from .mutation import LAST, stale, stale_error, written
-from .node import FREED, HOOKED, LEAF, Node
+from .node import HOOKED, LEAF, Node
 from .nodes import fit_array
 from .tensor import Tensor, new, wrap
 from .ties import copied
 from .value import Value
+from .walks import walk_starts
 
 _walks = itertools.count(1).__next__
 _current = threading.local()
@@ -84,7 +85,7 @@ class Walk:
                     continue
             saved = node.saved
             if saved is None:
-                raise RuntimeError(FREED)
+                _raise_freed(node)
             if LAST.order < node.order:
                 check_saved(node)
             if hooks is not None and hooks.packed:
@@ -281,6 +282,12 @@ def check_saved(node: Node) -> None:
                 raise stale_error(node, write, v, origin, write.count_at(node.order))
 
 
+def _raise_freed(node: Node) -> NoReturn:
+    from .telling import freed
+
+    raise freed(node)
+
+
 def _short(name: str) -> str:
     """``ExpBackward0`` and ``add_`` as PyTorch's message has them: ``Exp``, ``Add``."""
     return name.split("Backward")[0] if "Backward" in name else "".join(p.capitalize() for p in name.split("_"))
@@ -389,6 +396,8 @@ def run_backward(
     walk.tensors = create_graph or any(isinstance(ct, Tensor) for _edge, ct in roots)
     level = max((_edge_level(e) for e, _ in roots), default=0)
     before = MODES.grad
+    if roots:
+        walk_starts(roots[0][0], keep)
     token = enter(IGNORE)
     MODES.grad = create_graph or (level > 0 and before)
     try:
@@ -420,7 +429,7 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
                 _go_on(node, ct, keep, leaves, pending, heap)
                 return
             if node.saved is None:
-                raise RuntimeError(FREED)
+                _raise_freed(node)
             if last < node.order:
                 check_saved(node)
             e = node.edges[0]

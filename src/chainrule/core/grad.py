@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from .backward import Walk, accumulate, quick_backward, run_backward
+from .mutation import user_place
 from .node import LEAF
 from .tensor import Tensor, wrap
 from .value import Value
+from .walks import WALKS
 
 _ONES: dict[Any, Any] = {t: t(1) for t in (np.float32, np.float64)}  # by the type of a scalar's value
 
@@ -126,6 +129,7 @@ def tensor_backward(
         if gn is not None and gn is not LEAF and not gn.is_slot:
             one = _ONES.get(type(self._value))
             if one is not None:
+                WALKS.append((user_place(), ref(gn), gn.order, bool(retain_graph)))
                 quick_backward(gn, one, bool(retain_graph))
                 return
     backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, inputs=inputs)
@@ -174,7 +178,9 @@ def start(outputs: Sequence[Tensor], cotangents: Sequence[Any], create_graph: bo
                 if inner is not None:
                     roots += start([inner[0]], [inner[1]], create_graph)
                     continue
-            raise RuntimeError(NO_GRAD_FN.format(i))
+            from .telling import without_history
+
+            raise without_history(NO_GRAD_FN.format(i), y)
         edge = y if gn is LEAF else gn
         if ct is None:
             roots.append((edge, _one(y)))

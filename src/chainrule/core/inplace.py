@@ -114,9 +114,15 @@ def check_writable(x: Tensor) -> None:
         if x._flags & MADE_WITHOUT_GRAD:
             raise RuntimeError(WITHOUT_GRAD.format("is being"))
         if base._gn is LEAF:
-            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+            raise _leaf_written("a view of a leaf Variable that requires grad is being used in an in-place operation.", base)
     if x._gn is LEAF:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        raise _leaf_written("a leaf Variable that requires grad is being used in an in-place operation.", x)
+
+
+def _leaf_written(message: str, leaf: Tensor) -> RuntimeError:
+    from .telling import leaf_written
+
+    return leaf_written(message, leaf)
 
 
 def check_result(name: str, x: Tensor, result: Tensor) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .node import Node, next_order
 
-_PACKAGE = __file__.rsplit("/core/", 1)[0].rsplit("\\core\\", 1)[0]
+PACKAGE = __file__.rsplit("/core/", 1)[0].rsplit("\\core\\", 1)[0]
 
 
 class Write:
@@ -79,7 +79,7 @@ def user_place() -> Place | None:
     frame: Any = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE):
+        if not code.co_filename.startswith(PACKAGE):
             return (code, frame.f_lasti)
         frame = frame.f_back
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .node import FREED, Node, Slot
+from .node import Node, Slot
 from .rules import source
 from .tensor import Tensor, wrap, wrap_with
 
@@ -92,7 +92,9 @@ class OpNode(Node):
 
     def saved_by_name(self, name: str) -> Any:
         if self.saved is None:
-            raise RuntimeError(FREED)
+            from .telling import freed
+
+            raise freed(self, walking=False)
         op: Any = self.op
         names = op.argnames
         wanted = {"result": "out", "self": names[0] if names else "", "other": names[1] if len(names) > 1 else ""}.get(name, name)
