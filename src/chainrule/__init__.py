@@ -89,6 +89,7 @@ from .ops.random import (
 from .ops.rearrange import flip, fliplr, flipud, repeat_interleave, roll, rot90, tile
 from .ops.reduce import all, any, count_nonzero, mean, nanmean, nansum, prod, sum, trace
 from .ops.resampling import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from .ops.rnn import gru, gru_cell, lstm, lstm_cell, rnn_relu, rnn_relu_cell, rnn_tanh, rnn_tanh_cell
 from .ops.rounding import (
     ceil, copysign, fix, floor, floor_divide, fmod, frac, frexp, gcd, heaviside, lcm, ldexp, nextafter, remainder, round, sign,
     signbit, trunc,

@@ -359,7 +359,7 @@ def _linear_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], kw: dict
     tb, tx, tw = tangents
     _, x, w = args
     total = None
-    for part in (None if tx is None else _linear_raw(None, tx, w), None if tw is None else _linear_raw(None, x, tw), tb):
+    for part in (None if tx is None else linear_raw(None, tx, w), None if tw is None else linear_raw(None, x, tw), tb):
         if part is not None:
             total = part if total is None else total + part
     return expand_to(total, shape=tuple(out.shape))
@@ -368,7 +368,7 @@ def _linear_jvp(tangents: Sequence[Any], out: Any, args: Sequence[Any], kw: dict
 def _linear_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
     b, x, w = args
     if not mask[0] and not mask[2]:
-        return _linear_raw(b, x, w)
+        return linear_raw(b, x, w)
     if mask[2]:
         row = len(x.shape) - mask[1] == 1
         if row:
@@ -377,7 +377,7 @@ def _linear_batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[st
         if row:
             r = view(r, shape=(r.shape[0], r.shape[2]))
     else:
-        r = _linear_raw(None, x, w)
+        r = linear_raw(None, x, w)
         if not mask[1]:
             r = view(r, shape=(1, *r.shape))
     if b is None:
@@ -407,7 +407,7 @@ _record_linear = recorder(_LINEAR[2, True])
 _record_linear_mm = recorder(_LINEAR[2, False])
 
 
-def _linear_raw(b: Any, x: Any, w: Any) -> Any:
+def linear_raw(b: Any, x: Any, w: Any) -> Any:
     """``x wᵀ + b`` on arrays or tensors of any rank."""
     return _LINEAR[min(len(x.shape), 3), b is not None](b, x, w)
 
@@ -460,8 +460,8 @@ def _linear_general(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
     refuse_bool(x.dtype, "addmm_impl_cpu_")
     if b is not None and tuple(b.shape) != (out_size,):
         _check_bias(b, (rows, out_size) if x.ndim < 3 else (*x.shape[:-1], out_size))
-        return _linear_raw(None, x, w) + b  # type: ignore[no-any-return]
-    return _linear_raw(b, x, w)  # type: ignore[no-any-return]
+        return linear_raw(None, x, w) + b  # type: ignore[no-any-return]
+    return linear_raw(b, x, w)  # type: ignore[no-any-return]
 
 
 def _check_bias(b: Tensor, target: tuple[int, ...]) -> None:
