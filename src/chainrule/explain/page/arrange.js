@@ -1,0 +1,101 @@
+/* Where everything stands: the library's layout for graphs of ordinary size, our own for large ones. */
+
+const LIBRARY_UP_TO = 260; // visible items that the library lays out in a fraction of a second
+const NODE_HEIGHT = 56, LEAF_HEIGHT = 46;
+
+/* Sizes, before anything is placed.  `measure(text, bold)` gives a width in pixels. */
+function nodeSize(folding, item, measure) {
+  const { model } = folding;
+  if (folding.isGroup(item)) {
+    const g = folding.groupOf(item);
+    const width = Math.max(measure(folding.label(item), true) + 34, measure(folding.subtitle(g), false) + 26);
+    return { width: clamp(width, 110, 250), height: NODE_HEIGHT };
+  }
+  const lines = [model.label(item), brief(model.summary(model.valueRow(item))), "∂ " + brief(model.summary(model.cotangentRow(item)))];
+  const widths = lines.map((text, i) => measure(text, i === 0) + 28);
+  return { width: clamp(Math.max(...widths), 84, 250), height: model.kind[item] === DATA ? LEAF_HEIGHT : NODE_HEIGHT };
+}
+
+/* Places for the visible graph: {boxes: Map(item -> {x, y, width, height}), edges: [points], hulls: [{group, …}], width, height}. */
+function arrange(folding, measure, sideways, edgeLabel) {
+  const items = folding.items;
+  const sizes = items.map((item) => nodeSize(folding, item, measure));
+  const flat = items.length > LIBRARY_UP_TO;
+  const found = flat ? arrangeOurselves(folding, items, sizes, sideways) : arrangeByLibrary(folding, items, sizes, sideways, edgeLabel);
+  return normalised(found);
+}
+
+function arrangeOurselves(folding, items, sizes, sideways) {
+  const index = new Map(items.map((item, i) => [item, i]));
+  const edges = folding.links.map((k) => [index.get(k.start), index.get(k.end)]);
+  const nodes = sizes.map((s) => (sideways ? { width: s.height, height: s.width } : s));
+  const found = layeredLayout(nodes, edges);
+  const turn = (p) => (sideways ? { x: p.y, y: p.x } : p);
+  const boxes = new Map(items.map((item, i) => [item, { ...turn(found.nodes[i]), ...sizes[i] }]));
+  const lines = found.edges.map((points, k) => {
+    const turned = points.map(turn), a = boxes.get(folding.links[k].start), b = boxes.get(folding.links[k].end);
+    if (sideways) {
+      turned[0] = { x: a.x + a.width / 2, y: a.y };
+      turned[turned.length - 1] = { x: b.x - b.width / 2, y: b.y };
+    } else {
+      turned[0] = { x: a.x, y: a.y + a.height / 2 };
+      turned[turned.length - 1] = { x: b.x, y: b.y - b.height / 2 };
+    }
+    return turned;
+  });
+  return { boxes, lines, hulls: [], labels: [] };
+}
+
+function arrangeByLibrary(folding, items, sizes, sideways, edgeLabel) {
+  const graph = new dagre.graphlib.Graph({ compound: true, multigraph: true });
+  graph.setGraph({ rankdir: sideways ? "LR" : "TB", nodesep: 26, ranksep: 40, edgesep: 14, marginx: 0, marginy: 0 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  items.forEach((item, i) => graph.setNode(String(item), { ...sizes[i] }));
+  const open = folding.openGroups.filter((g) => folding.model.groups[g].kind !== "part");
+  const hullOf = (g) => { // the innermost open group that has a frame
+    while (g >= 0 && folding.model.groups[g].kind === "part") g = folding.model.groups[g].parent;
+    return g;
+  };
+  for (const g of open) graph.setNode(`g${g}`, { label: folding.model.groups[g].name });
+  for (const g of open) {
+    const above = hullOf(folding.model.groups[g].parent);
+    if (above >= 0) graph.setParent(`g${g}`, `g${above}`);
+  }
+  for (const item of items) {
+    const above = hullOf(folding.parentOf(item));
+    if (above >= 0) graph.setParent(String(item), `g${above}`);
+  }
+  folding.links.forEach((k, i) => {
+    const text = edgeLabel(k);
+    const label = text ? { width: 7 * text.length + 10, height: 16, labelpos: "c" } : {};
+    graph.setEdge(String(k.start), String(k.end), label, String(i));
+  });
+  dagre.layout(graph);
+  const boxes = new Map(items.map((item) => [item, { ...graph.node(String(item)) }]));
+  const lines = [], labels = [];
+  folding.links.forEach((k, i) => {
+    const edge = graph.edge(String(k.start), String(k.end), String(i));
+    lines.push(edge.points);
+    const text = edgeLabel(k);
+    labels.push(text && edge.x !== undefined ? { text, x: edge.x, y: edge.y } : null);
+  });
+  const hulls = open.map((g) => ({ group: g, ...graph.node(`g${g}`) })).filter((h) => h.width > 0);
+  return { boxes, lines, hulls, labels };
+}
+
+/* Move everything so that it begins at 0, 0, with room for the frames' titles. */
+function normalised({ boxes, lines, hulls, labels }) {
+  let left = Infinity, top = Infinity, right = -Infinity, bottom = -Infinity;
+  for (const b of [...boxes.values(), ...hulls]) {
+    left = Math.min(left, b.x - b.width / 2);
+    right = Math.max(right, b.x + b.width / 2);
+    top = Math.min(top, b.y - b.height / 2);
+    bottom = Math.max(bottom, b.y + b.height / 2);
+  }
+  const move = (p) => { p.x -= left; p.y -= top; };
+  const moved = new Set();
+  for (const p of [...boxes.values(), ...hulls, ...lines.flat(), ...labels]) if (p && !moved.has(p)) { moved.add(p); move(p); }
+  return { boxes, lines, hulls, labels, width: right - left, height: bottom - top };
+}
+
+function clamp(x, low, high) { return Math.min(high, Math.max(low, x)); }
