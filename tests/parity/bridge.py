@@ -63,6 +63,20 @@ def name_of(thing: Any) -> str:
     return str(thing).rpartition(".")[2]
 
 
+def twin(module: torch.nn.Module) -> Any:
+    """The same module here, with the same weights."""
+    args: tuple[Any, ...] = ()
+    if isinstance(module, torch.nn.TransformerEncoderLayer):
+        attention, linear = module.self_attn, module.linear1
+        args = (
+            attention.embed_dim, attention.num_heads, linear.out_features, module.dropout.p, ours(module.activation), module.norm1.eps,
+            attention.batch_first, module.norm_first, linear.bias is not None, None, ours(linear.weight.dtype),
+        )  # fmt: skip
+    made = getattr(chainrule.nn, type(module).__name__)(*args)
+    made.load_state_dict(ours(dict(module.state_dict())))
+    return made.train(module.training)
+
+
 def ours(thing: Any) -> Any:
     """The chainrule counterpart of anything that can stand among arguments."""
     if isinstance(thing, torch.Tensor):
@@ -83,9 +97,10 @@ def ours(thing: Any) -> Any:
     if isinstance(thing, types.BuiltinFunctionType):
         return getattr(chainrule, thing.__name__, None) or getattr(chainrule.nn.functional, thing.__name__)
     if isinstance(thing, torch.nn.Module):
-        return getattr(chainrule.nn, type(thing).__name__)()
+        return twin(thing)
     if isinstance(thing, types.FunctionType):
-        return rebound(thing)
+        known = getattr(chainrule.nn.functional, thing.__name__, None) if thing.__module__ == "torch.nn.functional" else None
+        return known or rebound(thing)
     return thing
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from ..core.dtype import bool_
@@ -44,15 +45,20 @@ def _rank_check(query: Tensor, key: Tensor, value: Tensor, padding_mask: Tensor 
     return batched
 
 
-def _as_floats(mask: Any, like: Any, name: str) -> Any:
-    """A mask that is added: minus infinity where a boolean one is True."""
+def canonical_mask(mask: Any, like: Any, name: str, other: Any = None, other_name: str = "") -> Any:
+    """A mask that is added, in the dtype of ``like``: minus infinity where a boolean one is True.
+
+    Raises AssertionError for another dtype; warns where ``other``, a mask it will be added to, has another one.
+    """
     if mask is None:
         return None
-    if mask.dtype is bool_:
-        return where(mask, -math.inf, like.new_zeros(()))
-    if not mask.dtype.is_floating_point:
+    if mask.dtype is not bool_ and not mask.dtype.is_floating_point:
         raise AssertionError(f"only bool and floating types of {name} are supported")
-    return mask
+    if other is not None and mask.dtype is not other.dtype:
+        warnings.warn(
+            f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both instead.", UserWarning, stacklevel=3
+        )
+    return where(mask, -math.inf, like.new_zeros(())) if mask.dtype is bool_ else mask
 
 
 def _projected(q: Any, k: Any, v: Any, packed: Any, separate: tuple[Any, Any, Any], bias: Any, width: int) -> tuple[Any, ...]:
@@ -120,8 +126,8 @@ def multi_head_attention_forward(
         raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
     if is_causal and attn_mask is None:
         raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
-    padding = _as_floats(padding, q, "key_padding_mask")
-    mask: Any = _as_floats(attn_mask, q, "attn_mask")
+    padding = canonical_mask(padding, q, "key_padding_mask", attn_mask, "attn_mask")
+    mask: Any = canonical_mask(attn_mask, q, "attn_mask")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     q, k, v = _projected(q, k, v, None if use_separate_proj_weight else in_proj_weight, separate, in_proj_bias, width)
     mask = _one_for_each(mask, n * num_heads, length, k.shape[0])
@@ -161,4 +167,4 @@ def multi_head_attention_forward(
     return (r if batched else r.squeeze(1)), None
 
 
-__all__ = ["multi_head_attention_forward"]
+__all__ = ["canonical_mask", "multi_head_attention_forward"]
