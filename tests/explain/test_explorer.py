@@ -131,8 +131,11 @@ def test_a_gradient_of_another_shape_is_refused(tmp_path):
     x = torch.ones(3, requires_grad=True)
     with pytest.raises(RuntimeError, match="Mismatch in shape"):
         explore(x * 2, tmp_path / "graph.html", gradient=torch.ones(2))
-    with pytest.raises(RuntimeError, match="got 1 tensors and 2 gradients"):
-        explore(x * 2, tmp_path / "graph.html", gradient=[torch.ones(3)] * 2)
+
+
+def test_what_is_no_tensor_is_refused(tmp_path):
+    with pytest.raises(TypeError, match=r"explore\(\): argument 'y' \(position 1\) must be Tensor, not list"):
+        explore([1.0], tmp_path / "graph.html")
 
 
 def test_names_cannot_break_out_of_the_page(tmp_path):

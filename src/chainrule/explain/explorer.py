@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.naming import argument_error
 from ..core.tensor import Tensor
-from .explorer_backward import Watched, ones_for, watch
 from .explorer_fold import fold
-from .explorer_graph import OPERATION, Graph, graph_of
+from .explorer_graph import Drawn, drawn, equation, formulas, source_line, symbol
 from .explorer_names import Names, caller, names_in
-from .explorer_numbers import BRIEF, FULL, STATISTICS, Numbers, raw
+from .explorer_numbers import BRIEF, FULL, STATISTICS, Numbers
 from .explorer_page import page_of
+from .local import locals_of
 
 MAX_BYTES = 2_000_000
 # Vertices up to which a page has histograms and small arrays, and statistics.
@@ -22,10 +22,10 @@ FULL_UP_TO, STATISTICS_UP_TO = 4_000, 20_000
 
 
 def explore(
-    y: Tensor | Sequence[Tensor],
+    y: Tensor,
     path: str | os.PathLike[str] | None = None,
     *,
-    gradient: Tensor | Sequence[Tensor] | None = None,
+    gradient: Tensor | None = None,
     names: dict[str, Any] | None = None,
     title: str | None = None,
     open: bool | None = None,
@@ -35,12 +35,13 @@ def explore(
     The page loads nothing from anywhere.  It shows the operations in layers with their values, steps through backward with
     the cotangent, the local derivative and the products of every operation, and folds modules and loops.
 
-    ``y`` is a tensor with a history, or several; ``gradient`` the cotangents to start with (ones by default).  Call it before
-    ``backward``, which frees what gradients are made of.  The variables of the calling function give tensors their names;
-    ``names`` adds to them.  The file is ``path``, or a temporary one; ``open`` says whether to open it (by default if it is
+    ``y`` is a tensor with a history, of any shape and floating or complex dtype; ``gradient`` the cotangent to start with (ones
+    by default).  Call it before ``backward``, which frees what gradients are made of.  The variables of the calling function
+    give tensors their names; ``names`` adds to them.  What runs inside ``with chainrule.why.watch():`` also has its source lines
+    and all of its modules.  The file is ``path``, or a temporary one; ``open`` says whether to open it (by default if it is
     temporary).  Gives the file's path.  No tensor's ``grad`` is changed.
 
-    Raises RuntimeError for a tensor without history and for a gradient of another shape.
+    Raises TypeError for what is no tensor, and RuntimeError for one without history, for a gradient of another shape, and where a saved value was overwritten.
 
     >>> import chainrule as torch
     >>> w = torch.tensor(2.0, requires_grad=True)
@@ -48,12 +49,9 @@ def explore(
     >>> torch.explore(loss, "graph.html").name
     'graph.html'
     """
-    outputs = (y,) if isinstance(y, Tensor) else tuple(y)
-    known = Names()
-    for name, value in (names or {}).items():
-        known.add(name, value)
-    known.merge(names_in(caller()))
-    page = write_page(outputs, _cotangents(outputs, gradient), known, title)
+    if not isinstance(y, Tensor):
+        raise argument_error("explore", "y", "Tensor", y, 1)
+    page = write_page(drawn(y, all_names(names), gradient), title)
     temporary = path is None
     if path is None:
         handle, path = tempfile.mkstemp(prefix="chainrule-", suffix=".html")
@@ -67,46 +65,38 @@ def explore(
     return target
 
 
-def _cotangents(outputs: tuple[Tensor, ...], gradient: Any) -> tuple[Tensor, ...]:
-    given = (gradient,) if isinstance(gradient, Tensor) else (None,) * len(outputs) if gradient is None else tuple(gradient)
-    if len(given) != len(outputs):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
-    for i, (y, ct) in enumerate(zip(outputs, given)):
-        if ct is not None and tuple(ct.shape) != tuple(y.shape):
-            raise RuntimeError(f"Mismatch in shape: grad_output[{i}] has a shape of {ct.shape} and output[{i}] has a shape of {y.shape}.")
-    return tuple(ones_for(y) if ct is None else ct for y, ct in zip(outputs, given))
+def all_names(given: dict[str, Any] | None) -> Names:
+    """The names that were given, and those of the calling function's variables."""
+    known = Names()
+    for name, value in (given or {}).items():
+        known.add(name, value)
+    known.merge(names_in(caller()))
+    return known
 
 
-def write_page(outputs: tuple[Tensor, ...], cotangents: tuple[Tensor, ...], names: Names, title: str | None = None) -> str:
+def write_page(graph: Drawn, title: str | None = None) -> str:
     """The page's text; with less detail where it would be larger than MAX_BYTES."""
-    graph = graph_of(outputs, names)
     count = len(graph.vertices)
     detail = FULL if count <= FULL_UP_TO else STATISTICS if count <= STATISTICS_UP_TO else BRIEF
     while True:
-        page = page_of(page_data(graph, outputs, cotangents, detail, title))
+        page = page_of(page_data(graph, detail, title))
         if len(page.encode()) <= MAX_BYTES or detail == BRIEF:
             return page
         detail += 1
 
 
-def page_data(
-    graph: Graph, outputs: tuple[Tensor, ...], cotangents: tuple[Tensor, ...], detail: int, title: str | None = None
-) -> dict[str, Any]:
+def page_data(graph: Drawn, detail: int, title: str | None = None) -> dict[str, Any]:
     """Everything that the page knows, as JSON can hold it."""
     numbers = Numbers(detail)
-    values = [numbers.add(raw(v.value)) for v in graph.vertices]
-    found = watch(graph, outputs, cotangents, numbers.add, detail == FULL)
     groups, parents = fold(graph)
-    root = graph.vertices[graph.roots[0]]
+    root = graph.vertices[graph.root]
     return {
         "title": title or f"{root.name or root.title} – chainrule",
-        "notice": found.notice,
-        "detail": detail,
-        "vertices": _vertices(graph, found, values, parents),
-        "links": _links(graph, found),
+        "notice": graph.notice,
+        "vertices": _vertices(graph, numbers, parents, detail),
+        "links": _links(graph, numbers, detail),
         "groups": groups,
-        "roots": graph.roots,
-        "order": found.order if found.order != sorted(found.order, reverse=True) else [],
+        "roots": [graph.root],
         "numbers": numbers.table(),
     }
 
@@ -121,46 +111,66 @@ class _Texts:
         return self.index.setdefault(text, len(self.index))
 
 
-def _vertices(graph: Graph, found: Watched, values: list[int], parents: list[int]) -> dict[str, Any]:
+def _vertices(graph: Drawn, numbers: Numbers, parents: list[int], detail: int) -> dict[str, Any]:
     """Columns, since a hundred thousand objects with the same keys take several times the room."""
     texts = _Texts()
-    formulas = [_formulas(v) if v.kind == OPERATION else [] for v in graph.vertices]
+    vertices = graph.vertices
+    told = vertices if detail < BRIEF else []
     return {
-        "kind": [v.kind for v in graph.vertices],
-        "title": [texts(v.title) for v in graph.vertices],
-        "name": [texts(v.name) for v in graph.vertices],
-        "scope": [texts(v.scope) for v in graph.vertices],
+        "kind": [v.kind for v in vertices],
+        "title": [texts(v.title) for v in vertices],
+        "name": [texts(v.name) for v in vertices],
+        "scope": [texts(v.scope) for v in vertices],
+        "node": [texts("" if v.step is None else v.step.node.name()) for v in vertices],
+        "line": [texts("\t".join(source_line(v)) if v.place else "") for v in vertices],
         "group": parents,
-        "value": values,
-        "cotangent": found.cotangents,
-        "literals": {i: v.literals for i, v in enumerate(graph.vertices) if v.literals},
-        "line": [texts(_line(v)) for v in graph.vertices],
-        "node": [texts(v.origin.name() if v.kind == OPERATION else "") for v in graph.vertices],
-        "formulas": [texts("\n".join(f)) for f in formulas],
+        "value": [numbers.add(v.value) for v in vertices],
+        "cotangent": [numbers.add(v.cotangent) for v in vertices],
+        "literals": {i: v.literals for i, v in enumerate(vertices) if v.literals},
+        "symbol": [texts(symbol(v)) for v in told],
+        "equation": [texts(equation(v)) for v in told],
+        "formulas": [texts("" if graph.notice else "\n".join(formulas(v))) for v in told],
         "texts": list(texts.index),
     }
 
 
-def _line(vertex: Any) -> str:
-    if vertex.line is None:
-        return ""
-    return "\t".join(str(part) for part in vertex.line)
-
-
-def _formulas(vertex: Any) -> list[str]:
-    return []
-
-
-def _links(graph: Graph, found: Watched) -> dict[str, Any]:
-    ends = [k.end for k in graph.links]
+def _links(graph: Drawn, numbers: Numbers, detail: int) -> dict[str, Any]:
+    links = graph.links
+    ends = [k.end for k in links]
+    products = [numbers.add(k.product) for k in links]
     return {
         # Links are in the order of their ends, and most are short: as differences they compress to a few bits.
         "further": [b - a for a, b in zip([0, *ends], ends)],
-        "back": [k.end - k.start for k in graph.links],
-        "arg": [k.arg for k in graph.links],
-        "out": {i: k.out for i, k in enumerate(graph.links) if k.out},
-        "still": [i for i, k in enumerate(graph.links) if not k.flows],
-        "product": found.products,
-        "running": found.running,
-        "local": {i: r for i, r in enumerate(found.local) if r >= 0},
+        "back": [k.end - k.start for k in links],
+        "out": {i: k.out for i, k in enumerate(links) if k.out},
+        "product": products,
+        "running": _running(graph, products, numbers),
+        "local": {} if graph.notice or detail > FULL else _locals(graph, numbers),
     }
+
+
+def _running(graph: Drawn, products: list[int], numbers: Numbers) -> list[int]:
+    """What has arrived at a link's start when the link's product has been added to it."""
+    running = list(products)
+    for links in graph.consumers():
+        flowing = [i for i in links if graph.links[i].product is not None]
+        if len(flowing) > 1 and len({graph.links[i].out for i in flowing}) == 1:
+            arrived = graph.links[flowing[0]].product
+            for i in flowing[1:]:
+                arrived = arrived + graph.links[i].product
+                running[i] = numbers.add(arrived)
+    return running
+
+
+def _locals(graph: Drawn, numbers: Numbers) -> dict[int, int]:
+    """The rows of the local derivatives, of links where there is a number or an array of them."""
+    found = {}
+    for vertex in graph.vertices:
+        if vertex.step is None:
+            continue
+        by_argument = {graph.links[i].arg: i for i in vertex.links}
+        for local in locals_of(vertex.step):
+            row = numbers.add(local.number()) if local.index in by_argument else -1
+            if row >= 0:
+                found[by_argument[local.index]] = row
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .explorer_graph import OPERATION, Graph
+from .explorer_graph import OPERATION, Drawn
 
 LIMIT = 40  # a group has at most so many children
 LONGEST_BODY = 64  # of a loop, in children
@@ -34,7 +34,7 @@ class Group:
         return int(child)
 
 
-def fold(graph: Graph) -> tuple[list[dict[str, Any]], list[int]]:
+def fold(graph: Drawn) -> tuple[list[dict[str, Any]], list[int]]:
     """The groups, parents before children, and the group of every vertex (-1: none)."""
     root = Group("", "root")
     _modules(graph, root)
@@ -54,7 +54,7 @@ def fold(graph: Graph) -> tuple[list[dict[str, Any]], list[int]]:
     return groups, parents
 
 
-def _modules(graph: Graph, root: Group) -> None:
+def _modules(graph: Drawn, root: Group) -> None:
     """Nest the operations by their modules' paths."""
     open_groups = [root]
     path: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ def _modules(graph: Graph, root: Group) -> None:
     _dissolve(root, graph)
 
 
-def _paths(graph: Graph) -> list[tuple[int, tuple[str, ...]]]:
+def _paths(graph: Drawn) -> list[tuple[int, tuple[str, ...]]]:
     """(operation, its module's path); one without module that stands between two takes what is common to both."""
     ops = [i for i, v in enumerate(graph.vertices) if v.kind == OPERATION]
     paths = [tuple(p for p in graph.vertices[i].scope.split(".") if p) for i in ops]
@@ -94,7 +94,7 @@ def _paths(graph: Graph) -> list[tuple[int, tuple[str, ...]]]:
     return list(zip(ops, paths))
 
 
-def _dissolve(group: Group, graph: Graph) -> None:
+def _dissolve(group: Group, graph: Drawn) -> None:
     """Replace groups that hold one thing by that thing; a whole that is one group needs no frame around it."""
     children: list[Any] = []
     for child in group.children:
@@ -110,11 +110,11 @@ def _dissolve(group: Group, graph: Graph) -> None:
     group.children = children
 
 
-def _has_leaves(graph: Graph, vertex: int) -> bool:
+def _has_leaves(graph: Drawn, vertex: int) -> bool:
     return any(graph.vertices[graph.links[i].start].kind != OPERATION for i in graph.vertices[vertex].links)
 
 
-def _shorten(graph: Graph, root: Group) -> None:
+def _shorten(graph: Drawn, root: Group) -> None:
     """See to it that no group has more than LIMIT children: loops first, then parts of equal length."""
     stack = [root]
     while stack:
@@ -126,13 +126,13 @@ def _shorten(graph: Graph, root: Group) -> None:
         stack += [c for c in group.children if isinstance(c, Group)]
 
 
-def _signature(graph: Graph, child: Any) -> Any:
+def _signature(graph: Drawn, child: Any) -> Any:
     if isinstance(child, Group):
         return (child.name, child.title, len(child.children))
     return (graph.vertices[child].title, len(graph.vertices[child].links))
 
 
-def _loops(graph: Graph, children: list[Any]) -> list[Any]:
+def _loops(graph: Drawn, children: list[Any]) -> list[Any]:
     """Find what is repeated at least four times in a row and make a loop of it."""
     known: dict[Any, int] = {}
     signs = np.array([known.setdefault(_signature(graph, c), len(known)) for c in children])
@@ -159,7 +159,7 @@ def _loops(graph: Graph, children: list[Any]) -> list[Any]:
     return found
 
 
-def _loop(graph: Graph, children: list[Any], p: int, r: int) -> Group:
+def _loop(graph: Drawn, children: list[Any], p: int, r: int) -> Group:
     def called(c: Any) -> str:
         return c.name if isinstance(c, Group) else graph.vertices[c].title
 
@@ -183,7 +183,7 @@ def _parts(group: Group) -> list[Any]:
     return [Group(f"{word} {start + k + 1}–{start + min(k + size, len(children))}", "part", children[k : k + size]) for k in cut]
 
 
-def _place_leaves(graph: Graph, parents: list[int], above: list[int]) -> None:
+def _place_leaves(graph: Drawn, parents: list[int], above: list[int]) -> None:
     """Put every leaf into the innermost group that has all of its consumers."""
     chains: dict[int, list[int]] = {}
     for link in graph.links:

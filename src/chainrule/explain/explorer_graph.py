@@ -1,24 +1,35 @@
-"""The tape as a graph: its operations, the leaves they came from, and what is known about each.
+"""The tape as a picture needs it: numbered vertices and links.
 
 Vertices are numbered in the order in which the program made them, so every link goes from a smaller number to a greater
-one, and backward visits the operations by falling number.
+one, and backward visits the operations by falling number.  What they compute, their values and cotangents come from
+:mod:`~chainrule.explain.graph` and :mod:`~chainrule.explain.values`.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..core.grad import NO_GRAD_FN
-from ..core.node import LEAF
-from ..core.rules import source
-from ..core.tensor import Tensor
+from ..core.node import FREED
+from ..core.source import text_of
+from ..core.tensor import Tensor, wrap
 from .explorer_names import Names
 from .explorer_numbers import number
+from .graph import Graph, Step, Variable, structure, trace_back
+from .local import expression, locals_of
+from .naming import give_names
+from .notation import text
+from .values import fill
 
 OPERATION, LEAF_VERTEX, DATA = 0, 1, 2
+
+FREED_NOTICE = (
+    "backward() has freed the values that gradients are made of, so only the structure is shown. Call explore before backward, or"
+    " backward(retain_graph=True)."
+)
 
 
 @dataclass(slots=True)
@@ -26,171 +37,131 @@ class Vertex:
     """An operation, a leaf, or a value that nobody differentiates."""
 
     kind: int
-    origin: Any
     title: str
-    name: str = ""
+    variable: Variable
+    step: Step | None = None
     scope: str = ""
-    value: Any = None
+    place: str = ""  # file:line
     links: list[int] = field(default_factory=list)  # of its inputs
     literals: list[tuple[str, str]] = field(default_factory=list)
-    line: Any = None
-    made: tuple[Any, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The user's name for it; empty if there is none."""
+        return self.variable.name if self.variable.named else ""
+
+    @property
+    def value(self) -> Any:
+        """A NumPy value, or None."""
+        return self.variable.value
+
+    @property
+    def cotangent(self) -> Any:
+        """The first cotangent that arrived at one of its outputs, or None."""
+        outputs = [self.variable] if self.step is None else self.step.outputs
+        return next((v.cotangent for v in outputs if v.cotangent is not None), None)
 
 
 @dataclass(slots=True)
 class Link:
-    """Output number ``out`` of ``start`` is argument number ``arg`` of ``end``; ``flows`` says that a cotangent goes back along it."""
+    """Output number ``out`` of ``start`` is argument number ``arg`` of ``end``; ``product`` is what goes back along it, if anything."""
 
     start: int
     end: int
     arg: int
     out: int
-    flows: bool = True
+    product: Any = None
 
 
-class Graph:
-    """Vertices and links, by number."""
+class Drawn:
+    """A graph as a picture needs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, traced: Graph, notice: str) -> None:
         self.vertices: list[Vertex] = []
         self.links: list[Link] = []
-        self.index: dict[int, int] = {}  # id of a node or leaf -> number
-        self.roots: list[int] = []
-        self.freed = False
+        self.notice = notice
         self.modules: dict[str, str] = {}
+        self._index: dict[int, int] = {}
+        for step in traced.steps:
+            self._add_step(step)
+        output = traced.output
+        self.root = self._of(output) if output.producer is None else self._index[id(output.producer)]
+
+    def _add_step(self, step: Step) -> None:
+        starts = []
+        literals = []
+        for arg, v in enumerate(step.inputs):
+            if v is None:
+                continue
+            if v.is_constant and not v.named:
+                if v.value is not None:
+                    literals.append((_argument(step, arg), literal(v.value)))
+                continue
+            start = self._of(v) if v.producer is None else self._index[id(v.producer)]
+            starts.append((start, arg, v.index, step.left[arg]))
+        settings = [(k, literal(v)) for k, v in step.known.items() if not k.endswith(("_shape", "_dtype")) and k != "needs"]
+        at = self._index[id(step)] = len(self.vertices)
+        first = next((o for o in step.outputs if o.value is not None), step.outputs[0])
+        vertex = Vertex(OPERATION, step.opname, first, step, literals=literals + settings)
+        self.vertices.append(vertex)
+        for start, arg, out, product in starts:
+            vertex.links.append(len(self.links))
+            self.links.append(Link(start, at, arg, out, product))
+
+    def _of(self, v: Variable) -> int:
+        """The vertex of a leaf or constant."""
+        at = self._index.get(id(v if v.leaf is not None else v.value))
+        if at is None:
+            at = self._index[id(v if v.leaf is not None else v.value)] = len(self.vertices)
+            kind = DATA if v.leaf is None else LEAF_VERTEX
+            title = "data" if v.leaf is None else "parameter" if type(v.leaf).__name__ == "Parameter" else "leaf"
+            self.vertices.append(Vertex(kind, title, v))
+        return at
 
     def consumers(self) -> list[list[int]]:
-        """For each vertex the links that start there."""
+        """For each vertex the links that start there, in the order in which backward sends their products."""
         found: list[list[int]] = [[] for _ in self.vertices]
         for i, link in enumerate(self.links):
             found[link.start].append(i)
+        for links in found:
+            links.sort(key=lambda i: (-self.links[i].end, i))
         return found
 
 
-def graph_of(outputs: tuple[Tensor, ...], names: Names) -> Graph:
-    """The graph behind the outputs.
+def drawn(y: Tensor, names: Names, gradient: Tensor | None = None) -> Drawn:
+    """The graph that ``y`` was computed by; without gradients, and with a notice, where backward has freed the tape.
 
-    Raises RuntimeError, with PyTorch's words, for an output without history.
+    Raises RuntimeError, with PyTorch's words, for an output without history, for a gradient of another shape, and for a saved
+    value that was overwritten.
     """
-    graph = Graph()
+    notice = ""
+    if gradient is None and y._gn is not None:
+        gradient = ones(y)
+    try:
+        traced = trace_back(y, None, gradient)
+        fill(traced)
+    except RuntimeError as error:
+        if not str(error).startswith(FREED):
+            raise
+        traced, notice = structure(y), FREED_NOTICE
+    give_names(traced, names)
+    graph = Drawn(traced, notice)
     graph.modules = names.modules
-    starts = []
-    for i, y in enumerate(outputs):
-        gn = y._gn
-        if gn is None:
-            raise RuntimeError(NO_GRAD_FN.format(i))
-        starts.append(y if gn is LEAF else gn.node if gn.is_slot else gn)
-    nodes, lone = _nodes(starts)
-    for leaf in lone:
-        _leaf(graph, leaf, names)
-    for node in nodes:
-        _operation(graph, node, names)
-    graph.roots = [graph.index[id(s)] for s in starts]
-    for y, root in zip(outputs, graph.roots):
-        if graph.vertices[root].kind == OPERATION and not (y._gn.is_slot and y._gn.index):
-            graph.vertices[root].value = y._value
-    _values(graph)
+    _scopes(graph, names)
+    _places(graph, names)
     return graph
 
 
-def _nodes(starts: list[Any]) -> tuple[list[Any], list[Any]]:
-    """The nodes that are reached, oldest first, and the outputs that are leaves themselves."""
-    seen: set[int] = set()
-    nodes, lone, stack = [], [], list(starts)
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if node.is_leaf_edge:
-            lone.append(node)
-            continue
-        nodes.append(node)
-        for e in node.edges:
-            if e is not None and not e.is_leaf_edge:
-                stack.append(e.node if e.is_slot else e)
-    nodes.sort(key=lambda n: -n.order)
-    return nodes, lone
+def ones(y: Tensor) -> Tensor:
+    """The cotangent that backward starts with."""
+    value = y._value
+    plain = isinstance(value, (np.ndarray, np.generic))
+    return wrap(np.ones(value.shape, value.dtype)[()]) if plain else y.detach().ones_like()
 
 
-def _leaf(graph: Graph, leaf: Any, names: Names) -> int:
-    at = graph.index.get(id(leaf))
-    if at is None:
-        at = graph.index[id(leaf)] = len(graph.vertices)
-        name = names.leaves.get(id(leaf)) or leaf._name or ""
-        parameter = type(leaf).__name__ == "Parameter"
-        graph.vertices.append(
-            Vertex(LEAF_VERTEX, leaf, "parameter" if parameter else "leaf", name, names.scopes.get(id(leaf), ""), leaf._value)
-        )
-    return at
-
-
-def _data(graph: Graph, value: Any, name: str) -> int:
-    at = graph.index.get(id(value))
-    if at is None:
-        at = graph.index[id(value)] = len(graph.vertices)
-        graph.vertices.append(Vertex(DATA, value, "data", name, "", value))
-    return at
-
-
-def operation_name(node: Any) -> str:
-    """What the operation is called where it was declared, or the node's own name without its ending."""
-    return node.op.name if node.op is not None else node.name().removesuffix("Backward").split("Backward0")[0]
-
-
-def _operation(graph: Graph, node: Any, names: Names) -> None:
-    starts = []
-    for arg, e in enumerate(node.edges):
-        if e is None:
-            continue
-        if e.is_leaf_edge:
-            starts.append((_leaf(graph, e, names), arg, 0, True))
-        else:
-            starts.append((graph.index[id(e.node if e.is_slot else e)], arg, e.index if e.is_slot else 0, True))
-    vertex = Vertex(OPERATION, node, operation_name(node))
-    if node.saved is None:
-        graph.freed = True
-    known = names.nodes.get((id(node), 0))
-    if known is not None:
-        vertex.name, vertex.value = known[0], known[1]._value
-    for arg, (label, value) in _constants(node).items():
-        name = names.data.get(id(value))
-        if name is not None:
-            starts.append((_data(graph, value, name), arg, 0, False))
-        else:
-            vertex.literals.append((label, literal(value)))
-    at = graph.index[id(node)] = len(graph.vertices)
-    graph.vertices.append(vertex)
-    for start, arg, out, flows in sorted(starts, key=lambda s: s[1]):
-        vertex.links.append(len(graph.links))
-        graph.links.append(Link(start, at, arg, out, flows))
-    if node.op is not None and node.edges:
-        vertex.scope = _scope(graph, vertex)
-
-
-def _scope(graph: Graph, vertex: Vertex) -> str:
-    """The module whose parameters the operation takes; what it made of a parameter's view counts too."""
-    for i in vertex.links:
-        start = graph.vertices[graph.links[i].start]
-        if start.scope and (start.kind == LEAF_VERTEX or (len(start.links) == 1 and start.value is None)):
-            return start.scope
-    return ""
-
-
-def _constants(node: Any) -> dict[int, tuple[str, Any]]:
-    """What the node saved of arguments that have no gradient, and the settings that its rules name."""
-    found: dict[int, tuple[str, Any]] = {}
-    op = node.op
-    if op is None or not node.saved or not hasattr(node, "rule_saved"):
-        return found
-    for rule, saved in node.rule_saved():
-        for name, value in zip(op.rule_names(rule), saved):
-            kind, k = source(name, op.argnames)
-            if kind == "arg" and k < len(node.edges) and node.edges[k] is None and value is not None:
-                found[k] = (name, value)
-            elif kind == "static" and not name.endswith(("_shape", "_dtype")) and name != "needs":
-                found.setdefault(100 + len(found), (name, value))
-    return found
+def _argument(step: Step, arg: int) -> str:
+    names = step.op.argnames if step.op is not None else ()
+    return names[arg] if arg < len(names) else f"argument {arg}"
 
 
 def literal(value: Any) -> str:
@@ -203,44 +174,67 @@ def literal(value: Any) -> str:
         value = value.item()
     if isinstance(value, (bool, int, float, complex)):
         return str(number(value))
-    text = str(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    told = str(value)
+    return told if len(told) <= 60 else told[:59] + "…"
 
 
-def _values(graph: Graph) -> None:
-    """Find the operations' values: kept by themselves or by a consumer, else computed again where nothing is missing."""
+def _scopes(graph: Drawn, names: Names) -> None:
+    """Which module an operation belongs to, by the parameters that it takes, directly or through views of them."""
     for vertex in graph.vertices:
-        if vertex.kind != OPERATION:
-            continue
-        node = vertex.origin
-        op = node.op
-        if op is None or not node.saved or not hasattr(node, "rule_saved"):
-            continue
-        for rule, saved in node.rule_saved():
-            for name, value in zip(op.rule_names(rule), saved):
-                kind, k = source(name, op.argnames)
-                if kind == "out" and k == 0 and vertex.value is None:
-                    vertex.value = value
-                elif kind == "arg" and k < len(node.edges) and node.edges[k] is not None:
-                    edge = node.edges[k]
-                    if not edge.is_leaf_edge and not (edge.is_slot and edge.index):
-                        start = graph.vertices[graph.index[id(edge.node if edge.is_slot else edge)]]
-                        if start.value is None:
-                            start.value = value
+        if vertex.kind == LEAF_VERTEX:
+            vertex.scope = names.scopes.get(id(vertex.variable.leaf), "")
+        for i in vertex.links:
+            start = graph.vertices[graph.links[i].start]
+            view = start.step is not None and start.step.op is not None and start.step.op.kind == "view"
+            if start.scope and (start.kind == LEAF_VERTEX or view):
+                vertex.scope = start.scope
+                break
+
+
+def _places(graph: Drawn, names: Names) -> None:
+    """Source lines and modules, where ``why.watch()`` has seen the program run."""
+    watching = sys.modules.get(f"{__package__}.why_watch")
+    record = None if watching is None else watching.watch.last
+    if record is None:
+        return
+    outermost = {kind: path for path, kind in reversed(names.modules.items()) if "." not in path}
     for vertex in graph.vertices:
-        if vertex.kind == OPERATION and vertex.value is None:
-            vertex.value = _again(graph, vertex)
+        if vertex.step is not None:
+            vertex.place = record.line(vertex.step.node)
+            head, dot, rest = record.module(vertex.step.node).partition(".")
+            if head:
+                vertex.scope = outermost.get(head, head) + dot + rest
 
 
-def _again(graph: Graph, vertex: Vertex) -> Any:
-    """The value of an elementwise operation without settings, from those of its arguments."""
-    op = vertex.origin.op
-    if op is None or op.quick is None or len(vertex.links) != len(op.argnames) or vertex.literals or vertex.origin.level:
-        return None
-    values = [graph.vertices[graph.links[i].start].value for i in vertex.links]
-    if not all(isinstance(v, (np.ndarray, np.generic)) for v in values):
-        return None
-    if any(graph.links[i].out for i in vertex.links):
-        return None
-    with np.errstate(all="ignore"):
-        return op.impl(*values)
+def source_line(vertex: Vertex) -> tuple[str, str, str]:
+    """(file, line, text); empty where the program was not watched."""
+    file, _, line = vertex.place.rpartition(":")
+    return file, line, text_of(vertex.place) if vertex.place else ""
+
+
+def symbol(vertex: Vertex) -> str:
+    """What formulas call it."""
+    return vertex.variable.name
+
+
+def equation(vertex: Vertex) -> str:
+    """``z = w·x + b``; empty for what was not computed."""
+    return "" if vertex.step is None else f"{symbol(vertex)} = {text(expression(vertex.step))}"
+
+
+def formulas(vertex: Vertex) -> list[str]:
+    """The local derivatives: ``∂p/∂z = p·(1 − p)``, or the product for an operation that is not elementwise, in the cotangent g."""
+    step = vertex.step
+    if step is None:
+        return []
+    out = symbol(vertex)
+    found = []
+    for local in locals_of(step):
+        name = local.variable.name
+        if local.formula is None:
+            found.append(f"∂{out}/∂{name}: the rule of {step.opname}")
+        elif local.factor:
+            found.append(f"∂{out}/∂{name} = {text(local.formula)}")
+        else:
+            found.append(f"g ↦ {text(local.formula)}  for {name}")
+    return found

@@ -204,6 +204,25 @@ def trace_back(y: Tensor, wrt: Sequence[Tensor] | None = None, cotangent: Tensor
     return _assembled(y, look, wrt)
 
 
+def structure(y: Tensor) -> Graph:
+    """The graph behind ``y`` without any cotangent; a tape that backward has freed has this left.
+
+    Raises RuntimeError for an output without history.
+    """
+    look = _Look(None, None)
+    seen: set[int] = set()
+    stack = [edge for edge, _ in start((y,), (y,), False)]
+    while stack:
+        node = stack.pop()
+        node = node.node if node.is_slot else node
+        if not node.is_leaf_edge and id(node) not in seen:
+            seen.add(id(node))
+            look.visits.append((node, None, (None,) * len(node.edges)))
+            stack += [e for e in node.edges if e is not None]
+    look.visits.sort(key=lambda visit: visit[0].order)
+    return _assembled(y, look, None)
+
+
 def _assembled(y: Tensor, look: _Look, wrt: Sequence[Tensor] | None) -> Graph:
     variables: dict[Any, Variable] = {}
     steps: list[Step] = []

@@ -53,7 +53,7 @@ class Details {
 
   /* A button that chooses a vertex. */
   line(i, text) {
-    return make("button", { type: "button", class: "line", onclick: () => this.actions.choose(i, true) }, make("span", {}, this.model.label(i)), make("span", { class: "number" }, text || "–"));
+    return make("button", { type: "button", class: "line", onclick: () => this.actions.choose(i, true) }, make("span", {}, this.model.fullLabel(i)), make("span", { class: "number" }, text || "–"));
   }
 
   /* -- a group --------------------------------------------------------------------------------------------------- */
@@ -85,7 +85,8 @@ class Details {
     const word = kind === OPERATION ? model.text("node", i) : kind === LEAF ? model.title(i) : "data, without gradient";
     const path = model.groupPath(i).map((g) => model.groups[g].name).join(" › ");
     return [
-      make("h2", {}, model.label(i)),
+      make("h2", {}, model.fullLabel(i)),
+      this.equation(i),
       make("p", { class: "kind" }, [word, path].filter(Boolean).join(" · ")),
       markLine(model.mark(this.timeline.arrived(i))),
       kind === LEAF ? make("p", { class: "buttons" }, make("button", { type: "button", onclick: () => this.actions.paths(i) }, "Light paths to the output")) : null,
@@ -100,6 +101,11 @@ class Details {
 
   absent(i) { return this.timeline.computed(this.folding.shown[i]) ? "The tape has not kept this value." : "Not yet computed at this step."; }
 
+  equation(i) {
+    const text = this.model.text("equation", i);
+    return text ? make("p", { class: "formula" }, text) : null;
+  }
+
   formula(i) {
     const text = this.model.text("formulas", i);
     return text ? section("Local derivatives", text.split("\n").map((line) => make("p", { class: "formula" }, line))) : null;
@@ -108,13 +114,13 @@ class Details {
   source(i) {
     const text = this.model.text("line", i);
     if (!text) return null;
-    const [file, line, where, code] = text.split("\t");
-    return section("Source", make("p", { class: "where" }, `${file}, line ${line}${where ? ", in " + where : ""}`), code ? make("pre", { class: "code", tabindex: "0" }, code) : null);
+    const [file, line, code] = text.split("\t");
+    return section("Source", make("p", { class: "where" }, `${file}, line ${line}`), code ? make("pre", { class: "code", tabindex: "0" }, code) : null);
   }
 
   gradient(i) {
     const { model, timeline } = this;
-    const row = timeline.arrived(i), name = model.name(i) || model.title(i);
+    const row = timeline.arrived(i), name = model.name(i) || model.text("symbol", i) || model.title(i);
     const title = model.kind[i] === LEAF ? `Gradient ∂L/∂${name}` : "Cotangent in";
     const parts = model.outputs[i].filter((k) => model.data.links.product[k] >= 0);
     const sum = parts.length > 1 ? make("div", { class: "sum" }, make("p", { class: "where" }, `The sum over ${parts.length} paths:`), parts.slice(0, 40).map((k) => this.product(k, model.end[k]))) : null;

@@ -247,7 +247,7 @@ class Page {
     if (stop.side === "forward") return `Forward ${at} of ${forward}: ${label}` + (this.folding.isGroup(stop.item) ? "" : valueText(model, stop.item));
     const k = at - forward, all = timeline.stops.length - 1 - forward;
     if (this.folding.isGroup(stop.item)) return `Backward ${k} of ${all}: ${label}`;
-    const sent = model.inputs[stop.item].filter((l) => model.data.links.product[l] >= 0).map((l) => `${model.name(model.start[l]) || model.title(model.start[l])}: ${brief(model.summary(model.data.links.product[l]))}`);
+    const sent = model.inputs[stop.item].filter((l) => model.data.links.product[l] >= 0).map((l) => `${model.name(model.start[l]) || model.text("symbol", model.start[l]) || model.title(model.start[l])}: ${brief(model.summary(model.data.links.product[l]))}`);
     const more = sent.length > 4 ? `, and ${sent.length - 4} more` : "";
     return `Backward ${k} of ${all}: ${label}, cotangent ${brief(model.summary(model.cotangentRow(stop.item)))} → ${sent.slice(0, 4).join(", ")}${more}`;
   }

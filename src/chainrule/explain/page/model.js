@@ -22,14 +22,12 @@ class Model {
     let end = 0;
     this.end = k.further.map((step) => (end += step));
     this.start = k.back.map((step, link) => this.end[link] - step);
-    this.still = new Set(k.still);
     this.inputs = lists(this.count, this.end);
     this.outputs = lists(this.count, this.start);
     this.roots = new Set(data.roots);
     this.forward = [];
     for (let i = 0; i < this.count; i++) if (this.kind[i] === OPERATION) this.forward.push(i);
-    const seen = this.forward.filter((i) => v.cotangent[i] >= 0).reverse();
-    this.backward = data.order.length ? data.order : seen;
+    this.backward = this.forward.filter((i) => v.cotangent[i] >= 0).reverse();
     this.forwardRank = ranks(this.forward, this.count);
     this.backwardRank = ranks(this.backward, this.count);
     this.hasGradients = v.cotangent.some((row) => row >= 0);
@@ -37,7 +35,8 @@ class Model {
     for (const links of this.outputs) links.sort((a, b) => this.backwardRank[this.end[a]] - this.backwardRank[this.end[b]] || a - b);
   }
 
-  text(column, i) { return this.data.vertices.texts[this.data.vertices[column][i]]; }
+  /* A large graph has not all columns. */
+  text(column, i) { return this.data.vertices.texts[this.data.vertices[column][i] ?? 0]; }
   title(i) { return this.text("title", i); }
   name(i) { return this.text("name", i); }
 
@@ -48,6 +47,12 @@ class Model {
     const few = (this.data.vertices.literals[i] || []).filter(([, value]) => value.length <= 8).map(([, value]) => value);
     const what = few.length && few.length <= 2 ? `${title} ${few.join(" ")}` : title;
     return name ? `${name} = ${what}` : what;
+  }
+
+  /* The same with the name that formulas use. */
+  fullLabel(i) {
+    const symbol = this.text("symbol", i);
+    return this.kind[i] === OPERATION && symbol && !this.name(i) ? `${symbol} = ${this.label(i)}` : this.label(i);
   }
 
   valueRow(i) { return this.data.vertices.value[i]; }
