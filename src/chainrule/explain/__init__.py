@@ -31,7 +31,7 @@ class _Package(ModuleType):
     def __call__(self, *args: Any, **kw: Any) -> Any:
         from .derivation import explain
 
-        return explain(*args, **kw, _frame=sys._getframe(1))
+        return explain(*args, **kw)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -89,7 +89,7 @@ def _formula(step: Step, index: int, op: Op) -> Expr | None:
     parameters = _parameters(step, index, op)
     if parameters is None:
         return None
-    names, values, symbols = parameters
+    _, values, symbols = parameters
     key = (op.name, op.joint or index, index, tuple([_look(v, op) for v in values]), _look(step.arrived, op))
     try:
         known = key in _TEMPLATES
