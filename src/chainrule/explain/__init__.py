@@ -14,6 +14,7 @@ from typing import Any
 _HOMES = {
     "Derivation": "derivation",
     "explain": "derivation",
+    "draw": "draw",
     "explore": "explorer",
 }
 

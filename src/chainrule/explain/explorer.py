@@ -41,7 +41,8 @@ def explore(
     and all of its modules.  The file is ``path``, or a temporary one; ``open`` says whether to open it (by default if it is
     temporary).  Gives the file's path.  No tensor's ``grad`` is changed.
 
-    Raises TypeError for what is no tensor, and RuntimeError for one without history, for a gradient of another shape, and where a saved value was overwritten.
+    Raises TypeError for what is no tensor, and RuntimeError for one without history, for a gradient of another shape, and where a
+    saved value was overwritten.
 
     >>> import chainrule as torch
     >>> w = torch.tensor(2.0, requires_grad=True)
@@ -127,6 +128,7 @@ def _vertices(graph: Drawn, numbers: Numbers, parents: list[int], detail: int) -
         "value": [numbers.add(v.value) for v in vertices],
         "cotangent": [numbers.add(v.cotangent) for v in vertices],
         "literals": {i: v.literals for i, v in enumerate(vertices) if v.literals},
+        "settings": {i: v.settings for i, v in enumerate(vertices) if v.settings},
         "symbol": [texts(symbol(v)) for v in told],
         "equation": [texts(equation(v)) for v in told],
         "formulas": [texts("" if graph.notice else "\n".join(formulas(v))) for v in told],

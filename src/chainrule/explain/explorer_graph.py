@@ -7,6 +7,7 @@ one, and backward visits the operations by falling number.  What they compute, t
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ from .values import fill
 
 OPERATION, LEAF_VERTEX, DATA = 0, 1, 2
 
+_VARIANT = re.compile(r"(_from)?_(number|all|tensor|dims?)$")  # of an operation for certain arguments: users know the one name
+
 FREED_NOTICE = (
     "backward() has freed the values that gradients are made of, so only the structure is shown. Call explore before backward, or"
     " backward(retain_graph=True)."
@@ -43,7 +46,8 @@ class Vertex:
     scope: str = ""
     place: str = ""  # file:line
     links: list[int] = field(default_factory=list)  # of its inputs
-    literals: list[tuple[str, str]] = field(default_factory=list)
+    literals: list[tuple[str, str]] = field(default_factory=list)  # constant arguments without a name of their own
+    settings: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -102,7 +106,7 @@ class Drawn:
         settings = [(k, literal(v)) for k, v in step.known.items() if not k.endswith(("_shape", "_dtype")) and k != "needs"]
         at = self._index[id(step)] = len(self.vertices)
         first = next((o for o in step.outputs if o.value is not None), step.outputs[0])
-        vertex = Vertex(OPERATION, step.opname, first, step, literals=literals + settings)
+        vertex = Vertex(OPERATION, _VARIANT.sub("", step.opname), first, step, literals=literals, settings=settings)
         self.vertices.append(vertex)
         for start, arg, out, product in starts:
             vertex.links.append(len(self.links))

@@ -1,6 +1,7 @@
 /* Where everything stands: the library's layout for graphs of ordinary size, our own for large ones. */
 
 const LIBRARY_UP_TO = 260; // visible items that the library lays out in a fraction of a second
+const MOST_LINES = 5; // from one leaf
 const NODE_HEIGHT = 56, LEAF_HEIGHT = 46;
 
 /* Sizes, before anything is placed.  `measure(text, bold)` gives a width in pixels. */
@@ -8,11 +9,11 @@ function nodeSize(folding, item, measure) {
   const { model } = folding;
   if (folding.isGroup(item)) {
     const g = folding.groupOf(item);
-    const width = Math.max(measure(folding.label(item), true) + 34, measure(folding.subtitle(g), false) + 26);
+    const width = Math.max(measure(folding.cardLabel(item), true), measure(folding.subtitle(g), false)) + 34;
     return { width: clamp(width, 110, 250), height: NODE_HEIGHT };
   }
-  const lines = [model.label(item), brief(model.summary(model.valueRow(item))), "∂ " + brief(model.summary(model.cotangentRow(item)))];
-  const widths = lines.map((text, i) => measure(text, i === 0) + 28);
+  const lines = [model.cardLabel(item), brief(model.summary(model.valueRow(item))), "∂ " + brief(model.summary(model.cotangentRow(item)))];
+  const widths = lines.map((text, i) => measure(text, i === 0) + TEXT_LEFT[model.kind[item]] + 14);
   return { width: clamp(Math.max(...widths), 84, 250), height: model.kind[item] === DATA ? LEAF_HEIGHT : NODE_HEIGHT };
 }
 
@@ -21,19 +22,33 @@ function arrange(folding, measure, sideways, edgeLabel) {
   const items = folding.items;
   const sizes = items.map((item) => nodeSize(folding, item, measure));
   const flat = items.length > LIBRARY_UP_TO;
-  const found = flat ? arrangeOurselves(folding, items, sizes, sideways) : arrangeByLibrary(folding, items, sizes, sideways, edgeLabel);
-  return normalised(found);
+  const stubs = stubsOf(folding);
+  const links = folding.links.filter((k) => !stubs.has(k));
+  const found = flat ? arrangeOurselves(items, links, sizes, sideways) : arrangeByLibrary(folding, items, links, sizes, sideways, edgeLabel);
+  return normalised(folding, found, links, stubs, sideways);
 }
 
-function arrangeOurselves(folding, items, sizes, sideways) {
+/* A leaf that many use would span the picture with lines and bend it: only its first consumer stays linked, the others
+   bear its name. */
+function stubsOf(folding) {
+  const { model } = folding, stubs = new Set();
+  for (const [item, links] of folding.from) {
+    if (links.length <= MOST_LINES || folding.isGroup(item) || model.kind[item] === OPERATION) continue;
+    const ordered = [...links].sort((a, b) => folding.position(a.end) - folding.position(b.end));
+    for (const link of ordered.slice(1)) stubs.add(link);
+  }
+  return stubs;
+}
+
+function arrangeOurselves(items, links, sizes, sideways) {
   const index = new Map(items.map((item, i) => [item, i]));
-  const edges = folding.links.map((k) => [index.get(k.start), index.get(k.end)]);
+  const edges = links.map((k) => [index.get(k.start), index.get(k.end)]);
   const nodes = sizes.map((s) => (sideways ? { width: s.height, height: s.width } : s));
   const found = layeredLayout(nodes, edges);
   const turn = (p) => (sideways ? { x: p.y, y: p.x } : p);
   const boxes = new Map(items.map((item, i) => [item, { ...turn(found.nodes[i]), ...sizes[i] }]));
   const lines = found.edges.map((points, k) => {
-    const turned = points.map(turn), a = boxes.get(folding.links[k].start), b = boxes.get(folding.links[k].end);
+    const turned = points.map(turn), a = boxes.get(links[k].start), b = boxes.get(links[k].end);
     if (sideways) {
       turned[0] = { x: a.x + a.width / 2, y: a.y };
       turned[turned.length - 1] = { x: b.x - b.width / 2, y: b.y };
@@ -46,7 +61,7 @@ function arrangeOurselves(folding, items, sizes, sideways) {
   return { boxes, lines, hulls: [], labels: [] };
 }
 
-function arrangeByLibrary(folding, items, sizes, sideways, edgeLabel) {
+function arrangeByLibrary(folding, items, links, sizes, sideways, edgeLabel) {
   const graph = new dagre.graphlib.Graph({ compound: true, multigraph: true });
   graph.setGraph({ rankdir: sideways ? "LR" : "TB", nodesep: 26, ranksep: 40, edgesep: 14, marginx: 0, marginy: 0 });
   graph.setDefaultEdgeLabel(() => ({}));
@@ -65,7 +80,7 @@ function arrangeByLibrary(folding, items, sizes, sideways, edgeLabel) {
     const above = hullOf(folding.parentOf(item));
     if (above >= 0) graph.setParent(String(item), `g${above}`);
   }
-  folding.links.forEach((k, i) => {
+  links.forEach((k, i) => {
     const text = edgeLabel(k);
     const label = text ? { width: 7 * text.length + 10, height: 16, labelpos: "c" } : {};
     graph.setEdge(String(k.start), String(k.end), label, String(i));
@@ -73,7 +88,7 @@ function arrangeByLibrary(folding, items, sizes, sideways, edgeLabel) {
   dagre.layout(graph);
   const boxes = new Map(items.map((item) => [item, { ...graph.node(String(item)) }]));
   const lines = [], labels = [];
-  folding.links.forEach((k, i) => {
+  links.forEach((k, i) => {
     const edge = graph.edge(String(k.start), String(k.end), String(i));
     lines.push(edge.points);
     const text = edgeLabel(k);
@@ -83,8 +98,8 @@ function arrangeByLibrary(folding, items, sizes, sideways, edgeLabel) {
   return { boxes, lines, hulls, labels };
 }
 
-/* Move everything so that it begins at 0, 0, with room for the frames' titles. */
-function normalised({ boxes, lines, hulls, labels }) {
+/* Move everything so that it begins at 0, 0, and give every visible link of the folding its line. */
+function normalised(folding, { boxes, lines, hulls, labels }, links, stubs, sideways) {
   let left = Infinity, top = Infinity, right = -Infinity, bottom = -Infinity;
   for (const b of [...boxes.values(), ...hulls]) {
     left = Math.min(left, b.x - b.width / 2);
@@ -92,10 +107,32 @@ function normalised({ boxes, lines, hulls, labels }) {
     top = Math.min(top, b.y - b.height / 2);
     bottom = Math.max(bottom, b.y + b.height / 2);
   }
-  const move = (p) => { p.x -= left; p.y -= top; };
-  const moved = new Set();
-  for (const p of [...boxes.values(), ...hulls, ...lines.flat(), ...labels]) if (p && !moved.has(p)) { moved.add(p); move(p); }
-  return { boxes, lines, hulls, labels, width: right - left, height: bottom - top };
+  const move = (p) => ({ ...p, x: p.x - left, y: p.y - top });
+  const placed = new Map([...boxes].map(([item, b]) => [item, move(b)]));
+  const laid = new Map(links.map((k, i) => [k, { points: lines[i].map(move), label: labels[i] ? move(labels[i]) : null }]));
+  const count = new Map();
+  for (const k of stubs) {
+    const box = placed.get(k.end), n = count.get(k.end) || 0;
+    count.set(k.end, n + 1);
+    laid.set(k, { points: stub(box, n, sideways), label: null, stub: true });
+  }
+  return {
+    boxes: placed, hulls: hulls.map(move), width: right - left, height: bottom - top,
+    lines: folding.links.map((k) => laid.get(k).points),
+    labels: folding.links.map((k) => laid.get(k).label),
+    stubs: folding.links.map((k) => Boolean(laid.get(k).stub)),
+  };
+}
+
+/* A short arrow onto a card; the n-th of its kind there. */
+function stub(box, n, sideways) {
+  const back = 15;
+  if (sideways) {
+    const y = box.y - box.height / 2 + 12 + 16 * n;
+    return [{ x: box.x - box.width / 2 - back, y }, { x: box.x - box.width / 2, y }];
+  }
+  const x = box.x - box.width / 2 + 16 + 34 * n;
+  return [{ x, y: box.y - box.height / 2 - back }, { x, y: box.y - box.height / 2 }];
 }
 
 function clamp(x, low, high) { return Math.min(high, Math.max(low, x)); }

@@ -10,6 +10,7 @@ const MARK_SIGNS = { nan: "NaN", exploding: "▲", dead: "∅", vanishing: "▽"
 const MARK_WORDS = {
   nan: "NaN or infinite gradient", exploding: "exploding gradient", dead: "dead: the gradient is zero", vanishing: "vanishing gradient",
 };
+const MOST_DECADES = 6; // that the scale spans, from the strongest down
 const FAMILIES = 8; // colours for kinds of operations
 
 class Colours {
@@ -51,7 +52,7 @@ class Colours {
   }
 }
 
-/* The decades that most magnitudes lie in. */
+/* The decades that the magnitudes lie in. */
 function range(model, sort) {
   const found = [];
   for (let i = 0; i < model.count; i++) {
@@ -59,9 +60,9 @@ function range(model, sort) {
     if (size > 0 && Number.isFinite(size)) found.push(Math.log10(size));
   }
   if (!found.length) return { low: 0, high: 0 };
-  found.sort((a, b) => a - b);
-  const low = found[Math.floor(0.02 * (found.length - 1))], high = found[Math.ceil(0.98 * (found.length - 1))];
-  return { low, high };
+  let low = Infinity, high = -Infinity;
+  for (const x of found) { low = Math.min(low, x); high = Math.max(high, x); }
+  return { low: Math.max(low, high - MOST_DECADES), high };
 }
 
 function channels(colour) {

@@ -144,7 +144,8 @@ class Details {
       const values = [["value", brief(model.summary(model.valueRow(start)))], ["local derivative", brief(local)], ["product out", sent ? brief(model.summary(model.data.links.product[k])) : ""]];
       return make("div", { class: "operand" }, this.line(start, ""), rows(values.filter(([, text]) => text)));
     });
-    const literals = (model.data.vertices.literals[i] || []).map(([name, value]) => make("p", { class: "literal" }, make("span", {}, name), make("span", { class: "number" }, value)));
+    const told = (model.data.vertices.literals[i] || []).map(([name, value]) => [`constant ${name}`, value]);
+    const literals = [...told, ...(model.data.vertices.settings[i] || [])].map(([name, value]) => make("p", { class: "literal" }, make("span", {}, name), make("span", { class: "number" }, value)));
     return parts.length || literals.length ? section("Inputs", parts, literals) : null;
   }
 

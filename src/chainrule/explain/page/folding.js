@@ -38,17 +38,13 @@ class Folding {
 
   size(group) { return this.childGroups[group].length + this.childVertices[group].length; }
 
-  /* Open groups from the outside while the picture stays small. */
+  /* Open groups level by level from the outside; a level that has no room stays folded as a whole. */
   openWhileRoom(limit = FIRST_VISIBLE) {
     let visible = this.topGroups.length + this.topVertices.length;
-    const queue = [...this.topGroups];
-    while (queue.length) {
-      const g = queue.shift();
-      if (visible + this.size(g) - 1 > limit) continue;
-      if (this.model.groups[g].kind === "pass") continue;
-      visible += this.size(g) - 1;
-      this.open[g] = 1;
-      queue.push(...this.childGroups[g]);
+    for (let level = this.topGroups; level.length; level = level.flatMap((g) => this.childGroups[g])) {
+      for (const g of level) visible += this.size(g) - 1;
+      if (visible > limit) return;
+      for (const g of level) this.open[g] = 1;
     }
   }
 
@@ -62,8 +58,8 @@ class Folding {
     if (open) {
       let visible = this.topGroups.length + this.topVertices.length;
       const queue = [...this.topGroups];
-      while (queue.length) {
-        const g = queue.shift();
+      for (let at = 0; at < queue.length; at++) {
+        const g = queue[at];
         if (visible + this.size(g) - 1 > MOST_VISIBLE) continue;
         visible += this.size(g) - 1;
         this.open[g] = 1;
@@ -152,10 +148,12 @@ class Folding {
     return g.name;
   }
 
+  cardLabel(item) { return this.isGroup(item) ? `+ ${this.label(item)}` : this.model.cardLabel(item); }
+
   /* The second line of a folded group. */
   subtitle(group) {
     const g = this.model.groups[group];
-    const count = `${this.operations[group]} ops`;
+    const n = this.operations[group], count = `${n.toLocaleString("en")} ${n === 1 ? "op" : "ops"}`;
     return g.title ? `${g.title} · ${count}` : count;
   }
 }

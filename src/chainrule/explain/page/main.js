@@ -19,7 +19,7 @@ class Page {
     this.scene = new Scene(model, this.folding, this.timeline, this.colours);
     const pencil = document.createElement("canvas").getContext("2d");
     this.measure = (text, bold) => {
-      pencil.font = `${bold ? 650 : 400} 12px ${FONT}`;
+      pencil.font = bold ? `650 12.5px ${FONT}` : `550 11.5px ${FONT}`;
       return pencil.measureText(text).width;
     };
     this.view = new View(byId("graph"), this.scene);
@@ -236,7 +236,7 @@ class Page {
   }
 
   playButton() {
-    byId("play").textContent = this.playing ? "❚❚" : "▶";
+    byId("play").dataset.playing = this.playing ? "yes" : "no";
     byId("play").setAttribute("aria-label", this.playing ? "Pause" : "Play");
   }
 

@@ -49,6 +49,14 @@ class Model {
     return name ? `${name} = ${what}` : what;
   }
 
+  /* What a card shows: the equation where it is short. */
+  cardLabel(i) {
+    const equation = this.text("equation", i), name = this.name(i), scope = this.text("scope", i);
+    if (equation && equation.length <= 24) return equation;
+    if (this.kind[i] === LEAF && scope && this.data.vertices.group[i] >= 0 && name.startsWith(scope + ".")) return name.slice(scope.length + 1);
+    return this.label(i);
+  }
+
   /* The same with the name that formulas use. */
   fullLabel(i) {
     const symbol = this.text("symbol", i);

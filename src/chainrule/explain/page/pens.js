@@ -50,7 +50,7 @@ class SvgPen {
   }
 
   text(text, x, y, { size = 12, weight = 400, fill, anchor = "start", most } = {}) {
-    const shown = most ? fitted(text, most, (t) => this.measure(t, weight > 500) * (size / 12)) : text;
+    const shown = most ? fitted(text, most, (t) => this.measure(t, weight > 600) * (size / (weight > 600 ? 12.5 : 11.5))) : text;
     this.parts.push(`<text x="${tidy(x)}" y="${tidy(y)}" font-size="${size}" font-weight="${weight}" fill="${fill}" text-anchor="${anchor}">${escaped(shown)}</text>`);
   }
 }

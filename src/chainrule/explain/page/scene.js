@@ -2,6 +2,8 @@
 
 const NEAR = 0.5, MIDDLE = 0.24; // below these scales, cards lose their texts, and links their curves
 
+const TEXT_LEFT = [18, 26, 18]; // within the card, by kind
+
 class Scene {
   constructor(model, folding, timeline, colours) {
     Object.assign(this, { model, folding, timeline, colours, places: null, chosen: null, lit: null, hits: new Set(), colourBy: "gradient" });
@@ -54,13 +56,25 @@ class Scene {
     stroke(plain, dimmed, 1.3);
     stroke(sent, theme.accent, 1.8);
     stroke(lit, theme.path, 2.6);
-    if (scale < NEAR || !labels.length) return;
+    if (scale < NEAR) return;
+    this.stubNames(pen, view);
     labels.forEach((label, i) => {
       if (!label) return;
       const now = this.current !== null && this.folding.links[i].end === this.current;
-      const width = 6.4 * label.text.length + 8;
+      const width = 6.4 * label.text.length + 12;
       pen.rect(label.x - width / 2, label.y - 8, width, 16, 8, { fill: now ? theme.accent : theme.paper });
       pen.text(label.text, label.x, label.y + 4, { size: 11, anchor: "middle", fill: now ? inkOn(theme.accent) : theme.faint });
+    });
+  }
+
+  stubNames(pen, view) {
+    const { theme } = this.colours, { lines, stubs } = this.places;
+    this.folding.links.forEach((link, i) => {
+      if (!stubs[i] || (view && !touches(lines[i], view))) return;
+      const isLit = this.lit && link.links.some((k) => this.lit.links.has(k));
+      const [p] = lines[i];
+      const across = lines[i][1].x > p.x;
+      pen.text(this.model.cardLabel(link.start), p.x - (across ? 3 : 0), p.y + (across ? 4 : -3), { size: 10.5, weight: isLit ? 700 : 500, anchor: across ? "end" : "middle", fill: isLit ? theme.path : theme.leaf, most: 60 });
     });
   }
 
@@ -112,12 +126,12 @@ class Scene {
     const { theme } = this.colours, { model, folding, timeline } = this;
     const group = folding.isGroup(item), kind = group ? OPERATION : model.kind[item];
     const ink = dim ? theme.faint : theme.ink;
-    const left = box.x + (kind === OPERATION ? 18 : 24), most = box.width - (kind === OPERATION ? 26 : 40);
+    const left = box.x + TEXT_LEFT[kind], most = box.width - TEXT_LEFT[kind] - 8;
     const computed = timeline.computed(item);
     const value = group ? folding.subtitle(folding.groupOf(item)) : computed ? brief(model.summary(model.valueRow(item))) : "";
     const gradient = row >= 0 ? "∂ " + brief(model.summary(row)) : "";
     const lines = kind === DATA ? [value] : [value, gradient];
-    pen.text(group ? "+ " + folding.label(item) : folding.label(item), left, box.y + 19, { size: 12.5, weight: 650, fill: computed ? ink : theme.faint, most });
+    pen.text(folding.cardLabel(item), left, box.y + 19, { size: 12.5, weight: 650, fill: computed ? ink : theme.faint, most });
     pen.text(lines[0], left, box.y + 34, { size: 11.5, fill: dim ? theme.faint : mix(theme.faint, theme.ink, 0.45), most });
     if (lines[1]) pen.text(lines[1], left, box.y + 48, { size: 11.5, weight: 550, fill: dim ? theme.faint : theme.accent, most });
   }

@@ -83,9 +83,9 @@ class View {
   home() {
     const { places } = this.scene;
     this.fit(false);
-    if (this.camera.scale >= 0.42) return;
+    if (this.camera.scale >= 0.7) return;
     const root = this.scene.folding.shown[[...this.scene.model.roots][0]], box = places.boxes.get(root);
-    const scale = 0.75;
+    const scale = 0.9;
     const x = places.width * scale < this.width ? (this.width - places.width * scale) / 2 : this.width / 2 - box.x * scale;
     const y = places.height * scale < this.height ? (this.height - places.height * scale) / 2 : this.height * 0.75 - box.y * scale;
     this.fly({ scale, x, y }, false);
