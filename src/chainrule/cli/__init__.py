@@ -1,4 +1,4 @@
-"""The `chainrule` command: ``run`` a PyTorch program or notebook, ask the ``doctor`` about the installation."""
+"""The `chainrule` command: ``run`` a PyTorch program or notebook, ``explore`` its graph, ask the ``doctor`` about the installation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ PyTorch programs on chainrule: automatic differentiation in pure Python.
 
 commands:
   run       run a program or a notebook in which `import torch` means chainrule
+  explore   run a program up to backward() and show its graph in the browser
   doctor    say what is installed, what is fast and what is missing
 
 options:
@@ -22,6 +23,7 @@ examples:
   chainrule run train.py --epochs 3
   chainrule run notebook.ipynb --check
   chainrule run -m package.train
+  chainrule explore train.py
   chainrule doctor
 """
 
@@ -47,9 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         from chainrule.cli.run import main as run
 
         return run(rest)
+    if command == "explore":
+        from chainrule.cli.explore import main as explore
+
+        return explore(rest)
     if command == "doctor":
         from chainrule.cli.doctor import main as doctor
 
         return doctor(rest)
-    print(f"chainrule: there is no command {command!r} (there are: run, doctor); see `chainrule --help`", file=sys.stderr)
+    print(f"chainrule: there is no command {command!r} (there are: run, explore, doctor); see `chainrule --help`", file=sys.stderr)
     return 2
