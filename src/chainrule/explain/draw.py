@@ -141,6 +141,7 @@ def draw(y: Tensor, *, gradient: Tensor | None = None, names: dict[str, Any] | N
 # -- what is in the picture ------------------------------------------------------------------------------------------------
 
 
+@np.errstate(all="ignore")
 def _scene(graph: Drawn, most: int) -> Scene:
     groups, parents = fold(graph)
     shown = _shown(groups, parents, most)

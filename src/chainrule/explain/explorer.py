@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.naming import argument_error
 from ..core.tensor import Tensor
 from .explorer_fold import fold
@@ -75,6 +77,7 @@ def all_names(given: dict[str, Any] | None) -> Names:
     return known
 
 
+@np.errstate(all="ignore")  # gradients overflow, and this is the place to see it
 def write_page(graph: Drawn, title: str | None = None) -> str:
     """The page's text; with less detail where it would be larger than MAX_BYTES."""
     count = len(graph.vertices)

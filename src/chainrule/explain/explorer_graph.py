@@ -142,8 +142,9 @@ def drawn(y: Tensor, names: Names, gradient: Tensor | None = None) -> Drawn:
     if gradient is None and y._gn is not None:
         gradient = ones(y)
     try:
-        traced = trace_back(y, None, gradient)
-        fill(traced)
+        with np.errstate(all="ignore"):  # an infinite slope is what one may want to see
+            traced = trace_back(y, None, gradient)
+            fill(traced)
     except RuntimeError as error:
         if not str(error).startswith(FREED):
             raise

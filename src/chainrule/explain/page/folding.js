@@ -1,6 +1,6 @@
 /* Which groups are open, and the graph that is visible then.  Items are vertices (by number) and groups (after the vertices). */
 
-const MOST_VISIBLE = 2000, FIRST_VISIBLE = 70;
+const MOST_VISIBLE = 2000, FIRST_VISIBLE = 45;
 
 class Folding {
   constructor(model) {

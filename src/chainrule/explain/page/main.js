@@ -38,6 +38,8 @@ class Page {
   words() {
     const { data } = this.model;
     byId("title").textContent = data.title;
+    const root = data.roots[0], count = this.model.forward.length;
+    byId("graph").setAttribute("aria-label", `Graph of ${this.model.label(root)}, ${count} operations`);
     byId("notice").textContent = data.notice;
     byId("notice").hidden = !data.notice;
     byId("help").replaceChildren(make("h2", {}, "Keys"), rows(KEYS.map(([keys, text]) => [keys, text])), make("p", {}, make("button", { type: "button", onclick: () => this.actions.help() }, "Close")));
@@ -209,8 +211,8 @@ class Page {
     byId("hits").textContent = query ? `${this.found.length} found` : "";
     if (show && this.found.length) {
       this.hit = ((this.hit ?? -1) + show + this.found.length) % this.found.length;
-      byId("hits").textContent = `${this.hit + 1} of ${this.found.length}`;
       this.choose(this.found[this.hit], true);
+      byId("hits").textContent = `${this.hit + 1} of ${this.found.length}`;
     }
     this.view.refresh();
   }

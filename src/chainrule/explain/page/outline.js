@@ -28,7 +28,7 @@ class Outline {
 
   entry(item, level) {
     const group = this.folding.isGroup(item), g = group ? this.folding.groupOf(item) : -1, open = group && this.folding.open[g];
-    const text = group ? `${this.folding.label(item)} · ${this.folding.subtitle(g)}` : this.model.label(item);
+    const text = group ? `${this.folding.label(item)} · ${this.folding.subtitle(g)}` : this.model.kind[item] === LEAF ? this.model.cardLabel(item) : this.model.label(item);
     const row = make("span", { class: `entry ${group ? "is-group" : ["op", "leaf", "data"][this.model.kind[item]]}` },
       make("span", { class: "sign", "aria-hidden": "true" }, group ? (open ? "−" : "+") : ""), make("span", {}, text));
     const found = make("li", { role: "treeitem", tabindex: "-1", "aria-level": level, "aria-expanded": group ? String(Boolean(open)) : null, "aria-selected": "false" }, row);

@@ -1,6 +1,7 @@
 /* The canvas: camera, drawing when something has changed, and what lies under a point. */
 
 const LEAST_SCALE = 0.02, MOST_SCALE = 4;
+const MARGIN = 26, LEGEND = 56; // pixels around a picture that is fitted, and below it
 
 class View {
   constructor(canvas, scene) {
@@ -68,15 +69,14 @@ class View {
     this.refresh();
   }
 
-  /* The scale at which everything fits. */
-  fitting() {
-    const { places } = this.scene, margin = 36;
-    return clamp(Math.min((this.width - 2 * margin) / places.width, (this.height - 2 * margin) / places.height), LEAST_SCALE, 1.25);
-  }
+  /* The part of the canvas that a whole picture is fitted into: above the legend. */
+  get room() { return { left: MARGIN, top: MARGIN, width: this.width - 2 * MARGIN, height: this.height - MARGIN - LEGEND }; }
 
   fit(smooth = true) {
-    const { places } = this.scene, scale = this.fitting();
-    this.fly({ scale, x: (this.width - places.width * scale) / 2, y: (this.height - places.height * scale) / 2 }, smooth);
+    const { places } = this.scene, { room } = this;
+    const scale = clamp(Math.min(room.width / places.width, room.height / places.height), LEAST_SCALE, 1.25);
+    const x = room.left + (room.width - places.width * scale) / 2, y = room.top + (room.height - places.height * scale) / 2;
+    this.fly({ scale, x, y }, smooth);
   }
 
   /* Begin readable: everything if that can be read, else the place where the outputs are. */
