@@ -41,7 +41,7 @@ def test_stops_at_the_first_backward(tmp_path):
     assert not (tmp_path / "steps").exists()
     found = texts(tmp_path)
     assert {"loss", "model.weight", "scale"} <= set(found)
-    assert any(t.endswith("train.py\t8\tloss = (model(torch.ones(4, 2)) * scale).sum()") for t in found)
+    assert "train.py\t8\tloss = (model(torch.ones(4, 2)) * scale).sum()" in found
 
 
 def test_stops_at_another_backward_and_passes_arguments(tmp_path):

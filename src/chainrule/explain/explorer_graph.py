@@ -7,6 +7,7 @@ one, and backward visits the operations by falling number.  What they compute, t
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -214,7 +215,8 @@ def _places(graph: Drawn, names: Names) -> None:
 def source_line(vertex: Vertex) -> tuple[str, str, str]:
     """(file, line, text); empty where the program was not watched."""
     file, _, line = vertex.place.rpartition(":")
-    return file, line, text_of(vertex.place) if vertex.place else ""
+    here = os.getcwd() + os.sep
+    return file.removeprefix(here), line, text_of(vertex.place) if vertex.place else ""
 
 
 def symbol(vertex: Vertex) -> str:
@@ -237,9 +239,9 @@ def formulas(vertex: Vertex) -> list[str]:
     for local in locals_of(step):
         name = local.variable.name
         if local.formula is None:
-            found.append(f"∂{out}/∂{name}: the rule of {step.opname}")
+            found.append(f"{name}: the rule of {step.opname}")
         elif local.factor:
             found.append(f"∂{out}/∂{name} = {text(local.formula)}")
         else:
-            found.append(f"g ↦ {text(local.formula)}  for {name}")
+            found.append(f"{name}: g ↦ {text(local.formula)}")
     return found
