@@ -1,6 +1,9 @@
 """What the explorer's page is given: the graph, the numbers of a watched backward pass, groups; and the file that holds them."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,3 +169,87 @@ def test_a_hundred_thousand_operations_fit_and_fold(tmp_path):
     children = np.bincount(np.array([g["parent"] for g in data["groups"]]) + 1)
     assert children.max() <= 40
     assert {g["name"] for g in data["groups"] if g["parent"] == -1} == {"×25000"}
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * ctx.saved_tensors[0] * g
+
+
+def second_order(x):
+    (g,) = torch.autograd.grad(torch.sin(x).sum(), x, create_graph=True)
+    return g.sum()
+
+
+def in_place(x):
+    y = x * 2
+    y[0] *= 3
+    return y.sum()
+
+
+@pytest.mark.parametrize(
+    ("program", "operation"),
+    [
+        (lambda x: Square.apply(x).sum(), "Square"),
+        (second_order, "cos"),
+        (in_place, "CopySlices"),
+        (lambda x: x.max(dim=0).values, "max"),
+        (lambda x: x.unbind(0)[1], "unbind"),
+        (lambda x: x * 1, "mul"),
+        (lambda x: (x.to(torch.complex64) * 1j).abs().sum(), "abs"),
+        (lambda x: x.half().sum(), "sum"),
+        (lambda x: torch.sqrt(x * 0).sum(), "sqrt"),
+        (lambda x: (x * 1e38 * 1e38).sum(), "sum"),
+        (lambda x: x[:0].sum(), "slice"),
+    ],
+)
+def test_every_kind_of_node_has_its_place(tmp_path, program, operation):
+    x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = program(x)
+    page = Page(data_of(y, tmp_path))
+    assert operation in page.title
+    y.backward(torch.ones_like(y))
+    got = page.gradient("x")
+    assert page.data["numbers"]["kinds"][got[0]] == ["float32", [3]]
+    cells = page.data["numbers"]["cells"][str(page.data["vertices"]["cotangent"][page.at("x")])]
+    np.testing.assert_allclose([float(c) for c in cells], x.grad.numpy(), rtol=1e-3)
+
+
+def test_a_leaf_alone(tmp_path):
+    x = torch.tensor(2.0, requires_grad=True)
+    page = Page(data_of(x, tmp_path))  # the innermost frame calls it y
+    assert page.name == ["y"] and page.gradient("x")[1] == 1
+
+
+def test_watched_programs_have_lines_and_modules(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.GELU(), torch.nn.Linear(2, 1))
+    with torch.why.watch():
+        loss = model(torch.ones(1, 2)).sum()
+    data = data_of(loss, tmp_path)
+    page = Page(data)
+    scope = [page.texts[i] for i in data["vertices"]["scope"]]
+    assert scope[page.at("gelu")] == "model.1"
+    line = page.texts[data["vertices"]["line"][page.at("gelu")]].split("\t")
+    assert line[0].endswith("test_explorer.py") and line[2] == "loss = model(torch.ones(1, 2)).sum()"
+
+
+def test_repeated_parts_become_loops(tmp_path):
+    x = torch.tensor(0.5, requires_grad=True)
+    h = x
+    for _ in range(30):
+        h = torch.sin(h) * x
+    data = data_of(h, tmp_path)
+    loop, *passes = [g for g in data["groups"] if g["parent"] in (-1, 0)]
+    assert (loop["name"], loop["kind"], loop["title"]) == ("×30", "loop", "sin, mul")
+    assert [g["name"] for g in passes] == [f"pass {i + 1}" for i in range(30)]
+
+
+def test_the_library_is_the_one_that_the_tool_bundles():
+    tool = Path(__file__).parents[2] / "tools" / "bundle_explorer.py"
+    subprocess.run([sys.executable, str(tool), "--check"], check=True)

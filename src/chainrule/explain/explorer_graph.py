@@ -28,7 +28,7 @@ from .values import fill
 
 OPERATION, LEAF_VERTEX, DATA = 0, 1, 2
 
-_VARIANT = re.compile(r"(_from)?_(number|all|tensor|dims?)$")  # of an operation for certain arguments: users know the one name
+_VARIANT = re.compile(r"^torch::autograd::|(_from)?_(number|all|tensor|dims?|complex)$")  # of an operation for certain arguments: users know the one name
 
 FREED_NOTICE = (
     "backward() has freed the values that gradients are made of, so only the structure is shown. Call explore before backward, or"

@@ -110,12 +110,7 @@ function normalised(folding, { boxes, lines, hulls, labels }, links, stubs, side
   const move = (p) => ({ ...p, x: p.x - left, y: p.y - top });
   const placed = new Map([...boxes].map(([item, b]) => [item, move(b)]));
   const laid = new Map(links.map((k, i) => [k, { points: lines[i].map(move), label: labels[i] ? move(labels[i]) : null }]));
-  const count = new Map();
-  for (const k of stubs) {
-    const box = placed.get(k.end), n = count.get(k.end) || 0;
-    count.set(k.end, n + 1);
-    laid.set(k, { points: stub(box, n, sideways), label: null, stub: true });
-  }
+  for (const k of stubs) laid.set(k, { points: stub(placed.get(k.end), sideways), label: null, stub: true });
   return {
     boxes: placed, hulls: hulls.map(move), width: right - left, height: bottom - top,
     lines: folding.links.map((k) => laid.get(k).points),
@@ -124,14 +119,14 @@ function normalised(folding, { boxes, lines, hulls, labels }, links, stubs, side
   };
 }
 
-/* A short arrow onto a card; the n-th of its kind there. */
-function stub(box, n, sideways) {
+/* A short arrow onto a card. */
+function stub(box, sideways) {
   const back = 15;
   if (sideways) {
-    const y = box.y - box.height / 2 + 12 + 16 * n;
+    const y = box.y - box.height / 2 + 12;
     return [{ x: box.x - box.width / 2 - back, y }, { x: box.x - box.width / 2, y }];
   }
-  const x = box.x - box.width / 2 + 16 + 34 * n;
+  const x = box.x - box.width / 2 + 16;
   return [{ x, y: box.y - box.height / 2 - back }, { x, y: box.y - box.height / 2 }];
 }
 

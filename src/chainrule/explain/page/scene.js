@@ -20,7 +20,7 @@ class Scene {
   paint(pen, scale, view) {
     const { places } = this;
     const inside = (b) => !view || (b.x + b.width / 2 > view.left && b.x - b.width / 2 < view.right && b.y + b.height / 2 > view.top && b.y - b.height / 2 < view.bottom);
-    this.current = this.timeline.stop.item;
+    this.current = this.timeline.atEnd ? null : this.timeline.stop.item;
     for (const h of places.hulls) if (inside(h)) this.frame(pen, h, scale);
     this.links(pen, scale, view);
     for (const [item, box] of places.boxes) if (inside(box)) this.card(pen, item, box, scale);
@@ -67,15 +67,22 @@ class Scene {
     });
   }
 
+  /* The names of the leaves whose lines are only hinted at, one text a card. */
   stubNames(pen, view) {
-    const { theme } = this.colours, { lines, stubs } = this.places;
+    const { theme } = this.colours, { lines, stubs, boxes } = this.places;
+    const cards = new Map();
     this.folding.links.forEach((link, i) => {
       if (!stubs[i] || (view && !touches(lines[i], view))) return;
-      const isLit = this.lit && link.links.some((k) => this.lit.links.has(k));
-      const [p] = lines[i];
-      const across = lines[i][1].x > p.x;
-      pen.text(this.model.cardLabel(link.start), p.x - (across ? 3 : 0), p.y + (across ? 4 : -3), { size: 10.5, weight: isLit ? 700 : 500, anchor: across ? "end" : "middle", fill: isLit ? theme.path : theme.leaf, most: 60 });
+      const found = cards.get(link.end) || { names: [], lit: false, points: lines[i] };
+      found.names.push(this.model.cardLabel(link.start));
+      found.lit ||= Boolean(this.lit && link.links.some((k) => this.lit.links.has(k)));
+      cards.set(link.end, found);
     });
+    for (const [item, { names, lit, points: [p, tip] }] of cards) {
+      const across = tip.x > p.x, style = { size: 10.5, weight: lit ? 700 : 500, fill: lit ? theme.path : theme.leaf };
+      if (across) pen.text(names.join(", "), p.x - 3, p.y + 4, { ...style, anchor: "end", most: 90 });
+      else pen.text(names.join(", "), p.x - 8, p.y - 3, { ...style, most: boxes.get(item).width + 20 });
+    }
   }
 
   /* The colour that a card shows, and its mark. */
@@ -110,7 +117,7 @@ class Scene {
       pen.rect(x + 6, y + 6, box.width, box.height, radius, { fill: theme.card, stroke: theme.line });
       pen.rect(x + 3, y + 3, box.width, box.height, radius, { fill: theme.card, stroke: theme.line });
     }
-    if (item === this.current && !timeline.atEnd) pen.rect(x - 5, y - 5, box.width + 10, box.height + 10, radius + 5, { stroke: theme.accent, line: 3 });
+    if (item === this.current) pen.rect(x - 5, y - 5, box.width + 10, box.height + 10, radius + 5, { stroke: theme.accent, line: 3 });
     if (item === this.chosen) pen.rect(x - 3, y - 3, box.width + 6, box.height + 6, radius + 3, { stroke: theme.ink, line: Math.max(2, 2 / scale) });
     else if (this.hits.has(item)) pen.rect(x - 3, y - 3, box.width + 6, box.height + 6, radius + 3, { stroke: theme.hot, line: Math.max(2, 2 / scale), dash: [5, 3] });
     pen.rect(x, y, box.width, box.height, radius, { fill, stroke: dim ? mix(theme.paper, outline, 0.5) : outline, line: model.roots.has(item) ? 2.4 : 1.2 });
