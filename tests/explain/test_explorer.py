@@ -224,7 +224,7 @@ def test_every_kind_of_node_has_its_place(tmp_path, program, operation):
 def test_a_leaf_alone(tmp_path):
     x = torch.tensor(2.0, requires_grad=True)
     page = Page(data_of(x, tmp_path))  # the innermost frame calls it y
-    assert page.name == ["y"] and page.gradient("x")[1] == 1
+    assert page.name == ["y"] and page.gradient("y")[1] == 1
 
 
 def test_watched_programs_have_lines_and_modules(tmp_path):

@@ -23,7 +23,11 @@ class Colours {
   /* Take the theme's colours over from the style sheet. */
   read() {
     const style = getComputedStyle(document.documentElement);
-    this.name = (name) => style.getPropertyValue(name).trim();
+    const known = new Map(); // asking the style sheet takes its time
+    this.name = (name) => {
+      if (!known.has(name)) known.set(name, style.getPropertyValue(name).trim());
+      return known.get(name);
+    };
     const names = ["--paper", "--card", "--ink", "--faint", "--line", "--edge", "--accent", "--path", "--leaf", "--data", "--bad", "--hot", "--dead", "--weak", "--hull"];
     this.theme = Object.fromEntries(names.map((n) => [n.slice(2), this.name(n)]));
     this.scale = SCALES[this.dark() ? "dark" : "light"];
@@ -70,10 +74,19 @@ function channels(colour) {
   return [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
 }
 
+const MIXED = new Map();
+
 /* Two colours of the form #rrggbb, mixed. */
 function mix(a, b, share) {
-  const x = channels(a), y = channels(b);
-  return "#" + x.map((v, i) => Math.round(v + (y[i] - v) * share).toString(16).padStart(2, "0")).join("");
+  const key = a + b + share;
+  let found = MIXED.get(key);
+  if (!found) {
+    const x = channels(a), y = channels(b);
+    found = "#" + x.map((v, i) => Math.round(v + (y[i] - v) * share).toString(16).padStart(2, "0")).join("");
+    if (MIXED.size > 20000) MIXED.clear();
+    MIXED.set(key, found);
+  }
+  return found;
 }
 
 /* Black or white, whichever reads better on a colour. */

@@ -266,6 +266,7 @@ class Page {
     byId("phases").dataset.backward = timeline.stops.length - 1 > forward ? "yes" : "no";
     this.details.show(this.chosen ?? (timeline.atEnd ? null : timeline.stop.item));
     this.legend();
+    this.scene.renew();
     this.view.refresh();
   }
 

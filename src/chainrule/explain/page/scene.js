@@ -6,7 +6,7 @@ const TEXT_LEFT = [18, 26, 18]; // within the card, by kind
 
 class Scene {
   constructor(model, folding, timeline, colours) {
-    Object.assign(this, { model, folding, timeline, colours, places: null, chosen: null, lit: null, hits: new Set(), colourBy: "gradient" });
+    Object.assign(this, { model, folding, timeline, colours, places: null, chosen: null, lit: null, hits: new Set(), colourBy: "gradient", tones: new Map() });
   }
 
   /* Light every path from a vertex to the outputs; null puts the lights out. */
@@ -85,8 +85,17 @@ class Scene {
     }
   }
 
-  /* The colour that a card shows, and its mark. */
+  /* The state has changed: what cards look like is to be found out anew. */
+  renew() { this.tones.clear(); }
+
+  /* The colour that a card shows, its mark, and the row of its gradient. */
   tone(item) {
+    let found = this.tones.get(item);
+    if (!found) this.tones.set(item, (found = this.toneNow(item)));
+    return found;
+  }
+
+  toneNow(item) {
     const { model, colours, timeline } = this;
     const strongest = timeline.strongest(item);
     if (this.colourBy === "operation") {
@@ -99,7 +108,7 @@ class Scene {
     }
     let colour = strongest.size === null ? null : colours.ofMagnitude(strongest.size, "gradient");
     if (MARKS[strongest.mark] && strongest.mark !== "vanishing") colour = colours.name(MARKS[strongest.mark]);
-    return { colour, ...{ mark: strongest.mark, row: strongest.row } };
+    return { colour, mark: strongest.mark, row: strongest.row };
   }
 
   card(pen, item, box, scale) {
@@ -125,7 +134,7 @@ class Scene {
       const bar = kind === OPERATION ? 10 : 14;
       pen.rect(x + (kind === OPERATION ? 6 : 12), y + bar, 4, box.height - 2 * bar, 2, { fill: dim ? mix(theme.paper, colour, 0.4) : colour });
     }
-    if (scale >= NEAR) this.texts(pen, item, { x, y, ...{ width: box.width, height: box.height } }, row, dim);
+    if (scale >= NEAR) this.texts(pen, item, { x, y, width: box.width, height: box.height }, row, dim);
     if (mark && scale >= MIDDLE) this.badge(pen, mark, x + box.width - 4, y);
   }
 
