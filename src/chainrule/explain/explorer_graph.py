@@ -20,7 +20,7 @@ from ..core.source import text_of
 from ..core.tensor import Tensor, wrap
 from .explorer_names import Names
 from .explorer_numbers import number
-from .graph import Graph, Step, Variable, structure, trace_back
+from .graph import Graph, Step, Variable, ones_like, structure, trace_back
 from .local import expression, locals_of
 from .naming import give_names
 from .notation import text
@@ -28,7 +28,8 @@ from .values import fill
 
 OPERATION, LEAF_VERTEX, DATA = 0, 1, 2
 
-_VARIANT = re.compile(r"^torch::autograd::|(_from)?_(number|all|tensor|dims?|complex)$")  # of an operation for certain arguments: users know the one name
+# Of an operation for certain arguments: users know the one name.
+_VARIANT = re.compile(r"^torch::autograd::|(_from)?_(number|all|tensor|dims?|complex)$")
 
 FREED_NOTICE = (
     "backward() has freed the values that gradients are made of, so only the structure is shown. Call explore before backward, or"
@@ -161,8 +162,7 @@ def drawn(y: Tensor, names: Names, gradient: Tensor | None = None) -> Drawn:
 def ones(y: Tensor) -> Tensor:
     """The cotangent that backward starts with."""
     value = y._value
-    plain = isinstance(value, (np.ndarray, np.generic))
-    return wrap(np.ones(value.shape, value.dtype)[()]) if plain else y.detach().ones_like()
+    return wrap(ones_like(value)) if isinstance(value, (np.ndarray, np.generic)) else y.detach().ones_like()
 
 
 def _argument(step: Step, arg: int) -> str:

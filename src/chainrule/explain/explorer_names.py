@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
 from ..core.node import LEAF
+from ..core.source import user_frame as caller
 from ..core.tensor import Tensor
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+__all__ = ["Names", "caller", "names_in"]
 
 
 class Names:
@@ -76,14 +75,6 @@ class Names:
                 if tensor is not None:
                     self._tensor(f"{full}.{own}", tensor)
                     self.scopes.setdefault(id(tensor), full)
-
-
-def caller() -> FrameType | None:
-    """The innermost frame that is not this package's own."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return frame
 
 
 def names_in(frame: FrameType | None) -> Names:

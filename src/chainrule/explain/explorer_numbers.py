@@ -11,22 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.tensor import Tensor
-from ..core.value import Value
-
 FULL, STATISTICS, BRIEF = 0, 1, 2
 SHOWN_CELLS = 64  # an array of at most so many elements is shown whole
 BINS = 24
-
-
-def raw(value: Any) -> Any:
-    """The NumPy value behind a tensor, through the interpreters' levels; None where there is none."""
-    while isinstance(value, Tensor):
-        inner = value._value
-        if isinstance(inner, Value):
-            inner = inner.under(value)
-        value = inner
-    return value if isinstance(value, (np.ndarray, np.generic)) else None
 
 
 def number(x: Any, digits: int = 5) -> Any:
@@ -63,13 +50,12 @@ class Numbers:
         Of one element: ``[kind, element]``.  Of several: ``[kind, rms]``, and with more detail ``[kind, rms, mean,
         standard deviation, least, greatest, zeros, NaNs, infinities]`` over the finite elements.
         """
-        value = raw(value)
-        if value is None:
+        if not isinstance(value, (np.ndarray, np.generic)):
             return -1
         kind = self.kind(value)
         digits = 5 if self.detail < BRIEF else 3
         if value.size == 1:
-            return self._short_row(kind, number(value.reshape(())[()], digits))
+            return self._short_row(kind, number(value.item(), digits))
         numbers = magnitudes(value)
         if self.detail == BRIEF:
             return self._short_row(kind, number(rms(numbers), digits))
