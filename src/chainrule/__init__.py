@@ -74,6 +74,10 @@ from .ops.losses import kl_div, poisson_nll_loss
 from .ops.margin_losses import cosine_embedding_loss, hinge_embedding_loss, margin_ranking_loss, triplet_margin_loss
 from .ops.masking import argwhere, index_put, masked_fill, masked_scatter, masked_select, nonzero
 from .ops.matmul import bmm, dot, ger, inner, matmul, mm, mv, outer, vdot
+from .ops.matrices import (
+    cholesky, cholesky_inverse, cholesky_solve, det, inverse, logdet, lu_solve, lu_unpack, matrix_exp, matrix_power, orgqr, pinverse, qr,
+    slogdet, svd, triangular_solve,
+)
 from .ops.norm import dist, frobenius_norm, norm, renorm
 from .ops.normalisation import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from .ops.order import argsort, bucketize, isin, kthvalue, msort, searchsorted, sort, topk
@@ -138,7 +142,7 @@ _HOMES = {
     "is_autocast_cache_enabled": "amp.autocast_mode", "is_autocast_cpu_enabled": "amp.autocast_mode",
     "is_autocast_enabled": "amp.autocast_mode", "load": "serialization", "save": "serialization",
     "set_autocast_cache_enabled": "amp.autocast_mode", "set_autocast_cpu_enabled": "amp.autocast_mode",
-    "set_autocast_dtype": "amp.autocast_mode", "set_autocast_enabled": "amp.autocast_mode", "vmap": "func",
+    "set_autocast_dtype": "amp.autocast_mode", "set_autocast_enabled": "amp.autocast_mode", "vmap": "func", "why": "explain.why",
 }  # fmt: skip
 
 

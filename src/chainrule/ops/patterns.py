@@ -66,9 +66,15 @@ def vander(x: Tensor, N: int | None = None, *, increasing: bool = False) -> Tens
         raise RuntimeError("N must be non-negative.")
     if n == 0:
         return x.new_empty((x.shape[0], 0))
-    one = x.new_ones((x.shape[0], 1))
-    powers: Any = one if n == 1 else cat([one, cumprod(x.unsqueeze(-1).expand(-1, n - 1), -1)], -1)
+    powers: Any = linalg_vander(x, N=n)
     return powers if increasing else powers.flip(-1)  # type: ignore[no-any-return]
 
 
-__all__ = ["tril_indices", "triu_indices", "vander"]
+def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
+    """The matrices (…, n, N) whose columns are the rising powers of the vectors ``x`` (…, n), from 0 on."""
+    n = int(x.shape[-1]) if N is None else int(N)
+    one: Any = x.new_ones((*x.shape, 1))
+    return one[..., :n] if n <= 1 else cat([one, cumprod(x.unsqueeze(-1).expand(*x.shape, n - 1), -1)], -1)
+
+
+__all__ = ["linalg_vander", "tril_indices", "triu_indices", "vander"]

@@ -23,7 +23,7 @@ def _svd(x: Any) -> tuple[Any, Any, Any]:
     try:
         u, s, vh = np.linalg.svd(x, full_matrices=False)
     except np.linalg.LinAlgError:
-        raise _not_converged() from None
+        raise not_converged() from None
     return u, s, vh
 
 
@@ -31,10 +31,10 @@ def _svdvals(x: Any) -> Any:
     try:
         return np.linalg.svd(x, compute_uv=False)
     except np.linalg.LinAlgError:
-        raise _not_converged() from None
+        raise not_converged() from None
 
 
-def _not_converged() -> RuntimeError:
+def not_converged() -> RuntimeError:
     return RuntimeError(
         "linalg.svd: The algorithm failed to converge because the input matrix is ill-conditioned or has too many repeated singular values."
     )
@@ -54,7 +54,7 @@ def _within(g: Any, vectors: Any, gaps: Any) -> Any:
     return (m - mH(m)) / gaps
 
 
-def _svd_rule(g: Any, x_shape: Any, out0: Any, out1: Any, out2: Any) -> Any:
+def svd_rule(g: Any, x_shape: Any, out0: Any, out1: Any, out2: Any) -> Any:
     u, s, v = out0, out1, mH(out2)
     g_u, g_s, g_v = g[0], g[1], mH(g[2])
     rows, columns = x_shape[-2:]
@@ -83,7 +83,7 @@ identity = Op(
 
 
 svd_op = Op(
-    "linalg_svd", _svd, kind="general", outputs=3, differentiable=(0, 1, 2), vjp=_svd_rule, batch=same, node="LinalgSvdBackward0"
+    "linalg_svd", _svd, kind="general", outputs=3, differentiable=(0, 1, 2), vjp=svd_rule, batch=same, node="LinalgSvdBackward0"
 )
 
 
