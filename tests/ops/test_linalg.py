@@ -59,7 +59,7 @@ def test_least_squares_of_all_drivers() -> None:
     for driver in ("gels", "gelsy", "gelsd", "gelss"):
         x, residuals, rank, values = torch.linalg.lstsq(a, b, driver=driver)
         assert torch.allclose(a.T @ (a @ x - b), torch.zeros(3, 2, dtype=torch.float64), atol=1e-12)
-        assert torch.allclose(residuals, (a @ x - b).square().sum(0))
+        assert residuals.numel() == 0 if driver == "gelsy" else torch.allclose(residuals, (a @ x - b).square().sum(0))
         assert rank.numel() == (driver != "gels") and values.numel() == 3 * (driver in ("gelsd", "gelss"))
     assert torch.linalg.matrix_rank(SINGULAR).item() == 1
 

@@ -169,7 +169,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     Raises LinAlgError for a matrix that is not positive definite.
     """
     _check("linalg.cholesky", A)
-    r = cholesky_op(mH(A) if upper else A)
+    r = cholesky_op(A, upper=upper)
     return done(mH(r) if upper else r, out)  # type: ignore[no-any-return]
 
 
@@ -298,7 +298,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     if n < 0:
         A, n = inv(A), -n
     if n == 0:
-        return done(identity_of(A), out)  # type: ignore[no-any-return]
+        return done(A.clone().copy_(identity_of(A)), out)  # type: ignore[no-any-return]
     r: Any = None
     square: Any = A
     while n:
@@ -366,7 +366,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     """The named tuple (solution, residuals, rank, singular_values) of the least-squares problem min ‖A X - B‖.
 
     ``driver``: 'gels' for matrices of full rank, 'gelsy', 'gelsd' or 'gelss' for any.  Residuals are given for full rank and more
-    rows than columns, singular values by the last two drivers; else they are empty.
+    rows than columns, but not by 'gelsy', singular values by the last two drivers; else they are empty.
     """
     _check("torch.linalg.lstsq", A, square=False, name="input")
     name = driver or "gelsy"
@@ -379,9 +379,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     x: Any = matmul_op(pinv_op(A, atol=0.0, rtol=0.0 if name == "gels" else relative), b)
     singular: Any = svdvals(A.detach())
     ranks: Any = (singular > relative * singular[..., :1]).sum(-1)
-    residuals: Any = x.new_empty(0)
+    residuals: Any = x.reshape(-1)[:0]
     unknown = isinstance(ranks._value, Value)  # a batch of vmap: then its matrices count as of full rank
-    if m > n and (unknown or bool((ranks == n).all())):
+    if m > n and name != "gelsy" and (unknown or bool((ranks == n).all())):
         residuals = (A @ x - b).abs().square().sum(-2)
     rank = wrap(np.empty(0, np.int64)) if name == "gels" else ranks
     values = singular if name in ("gelsd", "gelss") else singular.new_empty(0)

@@ -7,6 +7,7 @@ differentiation" (2008); for Cholesky, I. Murray, "Differentiation of the Choles
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,8 @@ def lu_arrays(a: Any) -> tuple[Any, Any, Any]:
     """Gauss' elimination with partial pivoting: L and U in one matrix, the pivots (from 1), and the first zero pivot or 0."""
     lu = np.array(a)
     m, n = lu.shape[-2:]
-    flat = lu.reshape(-1, m, n)
-    count, k = len(flat), min(m, n)
+    count, k = prod(lu.shape[:-2]), min(m, n)
+    flat = lu.reshape(count, m, n)
     pivots = np.empty((count, k), np.int32)
     info = np.zeros(count, np.int32)
     every = np.arange(count)
@@ -73,7 +74,7 @@ def lu_arrays(a: Any) -> tuple[Any, Any, Any]:
 
 def permutation(pivots: Any, rows: int) -> Any:
     """The order of the rows after the exchanges that ``pivots`` (from 1) tell of."""
-    flat = np.asarray(pivots).reshape(-1, pivots.shape[-1])
+    flat = np.asarray(pivots).reshape(prod(pivots.shape[:-1]), pivots.shape[-1])
     order = np.tile(np.arange(rows), (len(flat), 1))
     every = np.arange(len(flat))
     for j in range(flat.shape[1]):
@@ -295,7 +296,9 @@ def leading_minor(x: Any) -> int:
     return 0
 
 
-def _cholesky(x: Any) -> Any:
+def _cholesky(x: Any, *, upper: bool) -> Any:
+    if upper:
+        x = mH(x)
     try:
         return np.linalg.cholesky(x)
     except np.linalg.LinAlgError:
@@ -310,10 +313,9 @@ def _cholesky(x: Any) -> Any:
 
 def _cholesky_rule(g: Any, out: Any) -> Any:
     lower = tril_op(matmul_op(mH(out), g), diagonal=0)
-    lower = lower - lower * identity_of(lower) * 0.5
-    left = triangular(mH(out), lower + mH(lower), upper=True, unit=False)
+    left = triangular(mH(out), lower + mH(tril_op(lower, diagonal=-1)), upper=True, unit=False)
     return mH(triangular(mH(out), mH(left), upper=True, unit=False)) * 0.5
 
 
-# The lower triangle L, with L Lᴴ = x; of x the lower triangle is looked at.
+# The lower triangle L, with L Lᴴ = x; of x one triangle is looked at, the upper one with ``upper``.
 cholesky_op = Op("linalg_cholesky", _cholesky, kind="general", vjp=[_cholesky_rule], batch=same, node="LinalgCholeskyExBackward0")
