@@ -34,7 +34,7 @@ class Numbers:
 
     def __init__(self, detail: int = FULL) -> None:
         self.detail = detail
-        self.kinds: dict[tuple[str, tuple[int, ...]], int] = {}
+        self.kinds: dict[tuple[np.dtype[Any], tuple[int, ...]], int] = {}
         self.rows: list[list[Any]] = []
         self.cells: dict[int, Any] = {}
         self.histograms: dict[int, Any] = {}
@@ -42,7 +42,7 @@ class Numbers:
 
     def kind(self, value: Any) -> int:
         """The number of a dtype with a shape."""
-        return self.kinds.setdefault((str(value.dtype), tuple(value.shape)), len(self.kinds))
+        return self.kinds.setdefault((value.dtype, value.shape), len(self.kinds))
 
     def add(self, value: Any) -> int:
         """The row of an array's summary, -1 for what is no array.
@@ -100,7 +100,7 @@ class Numbers:
 
     def table(self) -> dict[str, Any]:
         """What goes to the page."""
-        kinds = [[dtype, list(shape)] for dtype, shape in self.kinds]
+        kinds = [[str(dtype), list(shape)] for dtype, shape in self.kinds]
         return {"kinds": kinds, "rows": self.rows, "cells": self.cells, "histograms": self.histograms}
 
 

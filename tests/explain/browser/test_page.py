@@ -233,6 +233,12 @@ def test_a_phone_has_room_for_it_and_fingers_work(show):
     assert stage["height"] > 300
     page.page.touchscreen.tap(*page.where(page.item("p")))
     assert "p = sigmoid(z)" in page.text("#details")
+    page.page.get_by_role("button", name="Outline").tap()
+    outline = page.page.get_by_role("tree")
+    assert outline.is_visible() and page.page.locator("#query").is_visible()
+    page.page.get_by_text("z = add").first.tap()
+    assert not outline.is_visible()  # it lies over the graph, so choosing closes it
+    assert "z = v1 + b" in page.text("#details")
 
 
 def test_zooming_and_dragging_move_the_picture(neuron_page):

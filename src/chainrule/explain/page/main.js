@@ -1,5 +1,6 @@
 /* Puts the parts together. */
 
+const NARROW = matchMedia("(max-width: 760px)"); // as in the style sheet
 const byId = (id) => document.getElementById(id);
 
 async function start() {
@@ -25,7 +26,10 @@ class Page {
     this.view = new View(byId("graph"), this.scene);
     const choose = (item, show) => this.choose(item, show), toggle = (item) => this.toggle(item);
     this.details = new Details(byId("details"), model, this.folding, this.timeline, { choose, toggle, paths: (v) => this.paths(v) });
-    this.outline = new Outline(byId("outline"), model, this.folding, { choose, toggle });
+    this.outline = new Outline(byId("outline"), model, this.folding, {
+      toggle,
+      choose: (item, show) => { if (NARROW.matches) this.actions.outline(); this.choose(item, show); }, // it lies over the graph there
+    });
     this.chosen = null;
     this.words();
     this.listen();
@@ -308,7 +312,7 @@ class Page {
       search: () => byId("query").focus(), fit: () => view.fit(), larger: () => view.zoom(1.25), smaller: () => view.zoom(0.8),
       outline: () => { this.outline.toggle(); byId("outline-toggle").setAttribute("aria-expanded", String(this.outline.shown)); },
       theme: () => this.setTheme(this.colours.dark() ? "light" : "dark"),
-      release: () => { if (!byId("help").hidden) this.actions.help(); else { byId("query").value = ""; this.search("", 0); this.choose(null); byId("graph").focus(); } },
+      release: () => { if (!byId("help").hidden) this.actions.help(); else if (NARROW.matches && this.outline.shown) this.actions.outline(); else { byId("query").value = ""; this.search("", 0); this.choose(null); byId("graph").focus(); } },
       help: () => { const help = byId("help"); help.hidden = !help.hidden; byId("help-toggle").setAttribute("aria-expanded", String(!help.hidden)); (help.hidden ? byId("graph") : help.querySelector("button")).focus(); },
       foldAll: () => { folding.setAll(false); this.refold(); view.fit(false); }, unfoldAll: () => { folding.setAll(true); this.refold(); view.fit(false); },
       turn: () => { this.sideways = !this.sideways; this.arrange(); view.fit(false); },

@@ -43,7 +43,7 @@ class Model {
   /* What a vertex is called in one line. */
   label(i) {
     const name = this.name(i), title = this.title(i);
-    if (this.kind[i] !== OPERATION) return name || title;
+    if (this.kind[i] !== OPERATION) return name || this.text("symbol", i) || title;
     const few = (this.data.vertices.literals[i] || []).filter(([, value]) => value.length <= 8).map(([, value]) => value);
     const what = few.length && few.length <= 2 ? `${title} ${few.join(" ")}` : title;
     return name ? `${name} = ${what}` : what;
