@@ -304,7 +304,10 @@ def accumulate(tensor: Tensor, ct: Any, create_graph: bool) -> None:
     elif create_graph:
         tensor._grad = copied(ct) if grad is None else grad + ct
     elif isinstance(ct._value, Value):
-        tensor._grad = ct.detach() if grad is None else grad + ct.detach()
+        if grad is not None and ct._value.memory and isinstance(grad._value, Value):
+            grad._value.store((grad + ct)._value)
+        else:
+            tensor._grad = ct.detach().clone() if grad is None else grad + ct.detach()
     else:
         accumulate_array(tensor, ct._value)
 

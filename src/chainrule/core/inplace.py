@@ -47,12 +47,28 @@ def overwrite(name: str, x: Tensor, result: Tensor, recording: bool) -> Tensor:
             result = result.to(x.dtype)
         if isinstance(result._value, Value) and level_of(x) < result._value.level:
             result._value.accept_write(x, name)
-        rebase(x, result, result._value)
+        if not _is_memory(x, result):
+            rebase(x, result, result._value)
+            return x
+        x._value.store(result._value)
+        if recording and (result._gn is not None or x._gn is not None):
+            rebase(x, result)
         return x
     store(name, x, result._value)
     if recording and (result._gn is not None or x._gn is not None):
         rebase(x, result)  # where the dtypes differ, the rules bring the cotangent to that of each argument
     return x
+
+
+def _is_memory(x: Tensor, result: Tensor) -> bool:
+    """Whether the value of ``x`` is memory of an interpreter's, or becomes so since ``result`` is."""
+    have, value = x._value, result._value
+    if isinstance(have, Value):
+        return have.memory and level_of(x) >= level_of(result)
+    if value.memory and value.level == 0:
+        value.adopt(x)
+        return True
+    return False
 
 
 def store(name: str, x: Tensor, value: Any) -> None:
@@ -82,7 +98,7 @@ def snapshot(value: Any) -> Any:
     """The value as it is now, safe from a later write; a scalar becomes another object, since writes are noted by identity."""
     if isinstance(value, np.ndarray):
         return value.copy()
-    return np.array(value)[()] if isinstance(value, np.generic) else value
+    return np.array(value)[()] if isinstance(value, np.generic) else value.frozen()
 
 
 def check_memory(value: np.ndarray[Any, Any]) -> None:

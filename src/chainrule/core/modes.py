@@ -33,6 +33,7 @@ class _Modes(threading.local):
     anomaly_check_nan: bool = True
     vmaps: tuple[tuple[int, int, str], ...] = ()
     multithreading: bool = True
+    recorder: Any = None  # of the capture that is open: draws and what it must not miss are told to it
 
     @property
     def grad(self) -> bool:

@@ -199,6 +199,8 @@ def edge_of(tensor: Any) -> Any:
 
 def has_tangent(value: Any) -> bool:
     """Whether values of this dtype can change continuously: integers and truth values are never recorded."""
+    if isinstance(value, Value):
+        return value.numpy_dtype.kind not in "biu"
     kind = value.dtype
     return kind.category > 1 if isinstance(value, Tensor) else kind.kind not in "biu"
 
@@ -305,7 +307,7 @@ def interpret(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     assert top is not None
     level = top.level
     result = top.interpret(op, args, kw)
-    if op.kind == "view" and isinstance(args[0], Tensor):
+    if op.kind == "view" and isinstance(args[0], Tensor) and not _copied(args[0], result):
         _link_view(result, args[0], op, kw)
     if op.rules is not None and recording():
         for a in args:
@@ -313,6 +315,12 @@ def interpret(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
                 _record_at(top, op, result, args, kw)
                 break
     return result
+
+
+def _copied(x: Tensor, result: Any) -> bool:
+    """Whether what should be a view of an interpreter's memory had to be a copy."""
+    value = x._value
+    return isinstance(value, Value) and value.memory and isinstance(result, Tensor) and not value.shares_memory(result._value)
 
 
 def level_of(tensor: Tensor) -> int:

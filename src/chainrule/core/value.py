@@ -8,7 +8,7 @@ it wraps; so transforms nest in any order and never mix up whose tangent or whos
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from .op import Op
@@ -20,6 +20,7 @@ class Value:
 
     __slots__ = ("level",)
     level: int
+    memory: ClassVar[bool] = False  # the value stands for memory: it is written in place (``store``), and shared by aliases
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,6 +66,22 @@ class Value:
     def lift(self, tensor: Tensor) -> Tensor:
         """The inverse of :meth:`under`."""
         return tensor
+
+    def frozen(self) -> Value:
+        """The value as it is now; itself unless it stands for memory."""
+        return self
+
+    def store(self, value: Any) -> None:
+        """Of memory: become ``value``."""
+        raise TypeError(f"{type(self).__name__} is no memory")
+
+    def shares_memory(self, other: Any) -> bool:
+        """Of memory: whether a write to ``other`` is a write to this."""
+        return False
+
+    def adopt(self, target: Tensor) -> Value:
+        """Let raw memory that is to hold a value of this kind become memory of this kind."""
+        raise TypeError(f"{type(self).__name__} is no memory")
 
     def accept_write(self, target: Tensor, operation: str) -> None:
         """Refuse, if need be, to become the value of ``target``, which is of a lower level."""

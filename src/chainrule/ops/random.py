@@ -90,7 +90,7 @@ _IN_VMAP = (
 def drawn(shape: tuple[int, ...], draw: Any) -> Tensor:
     """``draw(shape)`` as a tensor; inside ``vmap`` once for all samples or once for each, as its ``randomness`` says."""
     if not MODES.vmaps:
-        return wrap(draw(shape))
+        return wrap(draw(shape) if MODES.recorder is None else MODES.recorder.drawn(shape, draw))
     level, size, mode = MODES.vmaps[-1]
     if mode == "error":
         raise RuntimeError(_IN_VMAP)
@@ -245,7 +245,7 @@ def like(
     value = input._value
     if isinstance(value, Value) and not isinstance(value, Meta):
         made = sample_op(input.detach(), kind=kind.np, draw=lambda s: draw(s, kind))._value
-    elif MODES.vmaps:
+    elif MODES.vmaps or MODES.recorder is not None:
         made = drawn(tuple(value.shape), lambda s: draw(s, kind))._value
     else:
         made = _sample_impl(value if isinstance(value, np.ndarray) else np.empty(value.shape), kind=kind.np, draw=lambda s: draw(s, kind))
@@ -408,7 +408,8 @@ def _fill(self: Tensor, name: str, draw: Any, node: str | None = None) -> Tensor
     """Write ``draw(shape, dtype)`` over the tensor."""
     kind = self.dtype
     value = self._value
-    if self._gn is None and not self._flags and not MODES.vmaps and type(value) is np.ndarray and value.flags.c_contiguous:
+    plain = self._gn is None and not self._flags and not MODES.vmaps and MODES.recorder is None
+    if plain and type(value) is np.ndarray and value.flags.c_contiguous:
         value[...] = draw(value.shape, kind)
         written(value, name)
         return self

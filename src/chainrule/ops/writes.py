@@ -74,13 +74,13 @@ def detach(self: Tensor) -> Tensor:
     >>> x.detach().requires_grad
     False
     """
-    if isinstance(self._value, Value):
+    if isinstance(self._value, Value) and not self._value.memory:
         return detach_op(self)  # type: ignore[no-any-return]
     return _shared(self, self._flags & (UNTRACKED | INFERENCE))
 
 
 def _get_data(self: Tensor) -> Tensor:
-    if isinstance(self._value, Value):
+    if isinstance(self._value, Value) and not self._value.memory:
         return detach(self)
     return _shared(self, UNTRACKED)
 

@@ -7,7 +7,21 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, wrap
-from .optimizer import Optimizer, check_option, check_rate, counter_at_zero, decayed, full_for, keep, number, step_count, value_of
+from ..ops.compare import where
+from .optimizer import (
+    Optimizer,
+    check_option,
+    check_rate,
+    counter_at_zero,
+    decayed,
+    full_for,
+    keep,
+    keep_number,
+    number,
+    state_number,
+    step_count,
+    value_of,
+)
 
 __all__ = ["ASGD"]
 
@@ -35,12 +49,14 @@ class ASGD(Optimizer):
             state["mu"] = wrap(np.float32(1.0))
             state["ax"] = full_for(param)
         step = step_count(state)
-        eta, mu = float(state["eta"]._value), float(state["mu"]._value)
+        eta, mu = state_number(state, "eta"), state_number(state, "mu")
         p, g = decayed(p, g, group, lr)
         p *= 1 - lambd * eta
         p -= g * eta
         average = value_of(state, "ax", p)
-        keep(state, "ax", p if mu == 1 else average + (p - average) * mu)
-        state["eta"] = wrap(np.float32(lr / (1 + lambd * lr * step) ** group["alpha"]))
-        state["mu"] = wrap(np.float32(1 / max(1, step - group["t0"])))
+        moved = average + (p - average) * mu
+        keep(state, "ax", where(mu == 1, p, moved) if isinstance(mu, Tensor) else p if mu == 1 else moved)
+        keep_number(state, "eta", lr / (1 + lambd * lr * step) ** group["alpha"])
+        since = step - group["t0"]
+        keep_number(state, "mu", 1 / (since.clamp(min=1) if isinstance(since, Tensor) else max(1, since)))
         return p

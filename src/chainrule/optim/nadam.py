@@ -6,9 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dtype import float32
 from ..core.tensor import Tensor, wrap
 from ..ops.exponential import sqrt
-from .optimizer import Optimizer, check_betas, check_option, check_rate, counter_at_zero, decayed, full_for, number, step_count, value_of
+from .optimizer import (
+    Optimizer,
+    check_betas,
+    check_option,
+    check_rate,
+    counter_at_zero,
+    decayed,
+    full_for,
+    keep_number,
+    number,
+    state_number,
+    step_count,
+    value_of,
+)
 
 __all__ = ["NAdam"]
 
@@ -45,9 +59,9 @@ class NAdam(Optimizer):
         decay = group["momentum_decay"]
         mu = beta1 * (1.0 - 0.5 * 0.96 ** (step * decay))
         mu_next = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * decay))
-        product = state["mu_product"]
-        product._value = product._value * np.float32(mu)
-        so_far = float(product._value)
+        so_far = state["mu_product"]
+        keep_number(state, "mu_product", so_far * mu.to(float32) if isinstance(mu, Tensor) else so_far._value * np.float32(mu))
+        so_far = state_number(state, "mu_product")
         p, g = decayed(p, g, group, lr)
         m = value_of(state, "exp_avg", p)
         v = value_of(state, "exp_avg_sq", p)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..core.dtype import float64
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.modes import MODES
 from ..core.mutation import written_by_step
@@ -379,15 +380,32 @@ def real_view(a: Any) -> Any:
 def number(x: Any) -> Any:
     """An option that may be a tensor (a learning rate) as a number, unless its own gradient is wanted."""
     if isinstance(x, Tensor) and not (x.requires_grad and MODES.grad):
-        return x.item()
+        return x if isinstance(x._value, Value) and x._value.memory else x.item()
     return x
 
 
 def step_count(state: dict[str, Any]) -> float:
     """Count this step in ``state["step"]``, a float32 tensor as in PyTorch; gives the new count."""
     counter = state["step"]
+    if isinstance(counter._value, Value):
+        return counter.add_(1).to(float64)  # type: ignore[no-any-return]
     counter._value = value = counter._value + 1
     return float(value)
+
+
+def state_number(state: dict[str, Any], key: str) -> Any:
+    """The number in a 0-d state tensor: a float, or where an interpreter has it a float64 tensor."""
+    kept = state[key]
+    return kept.to(float64) if isinstance(kept._value, Value) else float(kept._value)
+
+
+def keep_number(state: dict[str, Any], key: str, new: Any) -> None:
+    """Put a number, rounded to float32 as PyTorch keeps it, into a 0-d state tensor."""
+    kept = state[key]
+    if isinstance(new, Tensor):
+        kept.copy_(new)
+    else:
+        kept._value = np.float32(new)
 
 
 def counter_at_zero() -> Tensor:
@@ -412,7 +430,8 @@ def value_of(state: dict[str, Any], key: str, like: Any) -> Any:
     """
     kept = state[key]
     if isinstance(like, Tensor):
-        kept = state[key] = kept.clone()
+        if not (isinstance(kept._value, Value) and kept._value.memory) or MODES.grad:
+            kept = state[key] = kept.clone()
         return kept
     value = kept._value
     if isinstance(value, np.generic):
@@ -423,6 +442,9 @@ def value_of(state: dict[str, Any], key: str, like: Any) -> Any:
 def keep(state: dict[str, Any], key: str, new: Any) -> Any:
     """Let the state ``key`` be ``new``: written into its array, or where ``new`` is a tensor put in its place."""
     if isinstance(new, Tensor):
+        kept = state[key]
+        if isinstance(kept._value, Value) and kept._value.memory and not MODES.grad:
+            return kept.copy_(new)
         state[key] = new
         return new
     value = state[key]._value

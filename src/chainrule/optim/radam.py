@@ -5,8 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.tensor import Tensor
+from ..ops.compare import where
 from ..ops.exponential import sqrt
-from .optimizer import Optimizer, check_betas, check_option, check_rate, counter_at_zero, decayed, full_for, number, step_count, value_of
+from .optimizer import (
+    Optimizer,
+    check_betas,
+    check_option,
+    check_rate,
+    counter_at_zero,
+    decayed,
+    full_for,
+    number,
+    step_count,
+    value_of,
+)
 
 __all__ = ["RAdam"]
 
@@ -47,8 +59,10 @@ class RAdam(Optimizer):
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / correction
         direction = m / (1 - beta1**step)
-        if length > 5.0:
+        long = length > 5.0
+        if isinstance(long, Tensor) or long:
             rectified = ((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5
-            direction = direction / (sqrt(v) + group["eps"]) * (rectified * correction**0.5)
+            scaled = direction / (sqrt(v) + group["eps"]) * (rectified * correction**0.5)
+            direction = where(long, scaled, direction) if isinstance(long, Tensor) else scaled
         p -= direction * lr
         return p

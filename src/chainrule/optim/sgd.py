@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.tensor import Tensor, wrap
-from .optimizer import Optimizer, check_option, check_rate, number
+from .optimizer import Optimizer, check_option, check_rate, keep, number
 
 __all__ = ["SGD"]
 
@@ -66,5 +66,5 @@ class SGD(Optimizer):
             if raw:
                 kept._value = buffer
             else:
-                state["momentum_buffer"] = buffer
+                buffer = keep(state, "momentum_buffer", buffer)
         return g + buffer * momentum if group["nesterov"] else buffer

@@ -7,6 +7,8 @@ from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from .. import return_types
+
 PyTree = Any
 Context = Any
 FlattenFunc = Callable[[Any], tuple[list[Any], Any]]
@@ -440,4 +442,12 @@ def _register_builtins() -> None:
     )
 
 
+def _register_results() -> None:
+    """The named tuples of :mod:`chainrule.return_types`; what they are made of is a list, as PyTorch has it."""
+    for name, kind in vars(return_types).items():
+        if isinstance(kind, type) and not name.startswith("_") and kind.__module__ == return_types.__name__:
+            _private_register_pytree_node(kind, lambda x: (list(x), None), lambda values, _context, kind=kind: kind(values))  # type: ignore[misc]
+
+
 _register_builtins()
+_register_results()

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...core.epoch import EPOCH, turned
 from ...core.tensor import Tensor
 from ..parameter import Buffer, Parameter
 from .hooks import (
@@ -92,6 +93,7 @@ class Module(HookMethods, StateMethods):
 
     def __setattr__(self, name: str, value: Any) -> None:
         d = self.__dict__
+        EPOCH[0] += 1
         params = d.get("_parameters")
         if isinstance(value, Parameter):
             self._require_init(params, "parameters")
@@ -169,6 +171,7 @@ class Module(HookMethods, StateMethods):
                     " as a function of another Tensor, compute the value in the forward() method."
                 )
         self._parameters[name] = param
+        turned()
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a buffer: state that is no parameter; ``persistent`` ones are in ``state_dict``."""
@@ -177,6 +180,7 @@ class Module(HookMethods, StateMethods):
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (torch Tensor or None required)")
         self._buffers[name] = tensor
+        turned()
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -188,6 +192,7 @@ class Module(HookMethods, StateMethods):
             raise TypeError(f"{_type_name(module)} is not a Module subclass")
         self._check_name(name, "module", self._modules)
         self._modules[name] = module
+        turned()
 
     register_module = add_module
 

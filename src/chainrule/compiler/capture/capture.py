@@ -1,0 +1,181 @@
+"""Run a function once, recording; what it gave, and whether the record can stand for it from now on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...core.node import Node
+from ...core.tensor import Tensor, new
+from ...utils import _pytree as pytree
+from ..program.ir import Program, row_major
+from .recorder import Given, Recorder, live_tensors
+from .value import Captured, Cell
+
+
+class Place(NamedTuple):
+    """How a tensor sees a cell that the program computes (``output``) or that an input's memory is (``given``)."""
+
+    output: int | None
+    given: int | None
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    whole: bool  # the cell itself, as it is
+
+
+class Ended(NamedTuple):
+    """A result whose graph backward has freed: it still has the name of its node."""
+
+    place: Place
+    node: Any
+
+
+class Rebound(NamedTuple):
+    """A tensor that gets a new value at every call: its own (``gradient`` False), or a fresh tensor as its ``grad``."""
+
+    tensor: Tensor
+    gradient: bool
+    place: Place
+
+
+class Record(NamedTuple):
+    """A program that does what the function did."""
+
+    program: Program
+    given: list[Given]
+    structure: Any  # of the result
+    leaves: list[Any]  # of the result: a Place, ("same", tensor), or a plain value
+    rebound: list[Rebound]
+    cleared: list[Tensor]  # tensors whose ``grad`` is None afterwards
+    gradients: list[tuple[Tensor, Any]]  # tensors and the ``grad`` that they must have for the program to be right
+
+
+class Captive(NamedTuple):
+    """What :func:`capture` found: the function's result, and the record, or why there is none."""
+
+    result: Any
+    record: Record | None
+    why: list[tuple[str, str]]
+
+
+def capture(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], run: Any = None) -> Captive:
+    """Call the function; its effects and result are those of an ordinary call.
+
+    ``run(program, inputs)`` computes the program; NumPy does unless given.
+    """
+    recorder = Recorder()
+    collecting = gc.isenabled()
+    gc.disable()
+    before = {id(t): t._grad for t in live_tensors() if t._grad is not None}
+    try:
+        recorder.open()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException:
+            recorder.flush("an exception")
+            raise
+        gc.collect(0)
+        record = None if recorder.closed else _record(recorder, result, before)
+        if not recorder.closed:
+            recorder.finish(run, record)
+        return Captive(result, record if not recorder.breaks else None, recorder.breaks)
+    finally:
+        if not recorder.closed:
+            recorder.flush("an exception")
+        if collecting:
+            gc.enable()
+
+
+def _record(recorder: Recorder, result: Any, before: dict[int, Any]) -> Record | None:
+    """What stays after the call; None (and the reason noted) where something stays that a later call could not renew."""
+    leaves, structure = pytree.tree_flatten(result)
+    originals = {id(t): mine for t, _, mine in recorder.swapped}
+    outputs: dict[int, int] = {}
+    cells: list[Cell] = []
+
+    def place(value: Captured) -> Place:
+        cell = value.cell
+        whole = value.shape == cell.shape and value.offset == 0 and value.strides == row_major(cell.shape)
+        if cell.array is not None and not cell.drawn:
+            return Place(None, cell.first.attrs["index"], value.shape, value.strides, value.offset, whole)
+        if id(cell) not in outputs:
+            outputs[id(cell)] = len(cells)
+            cells.append(cell)
+        return Place(outputs[id(cell)], None, value.shape, value.strides, value.offset, whole)
+
+    found: list[Any] = []
+    known: set[int] = set()
+    for leaf in leaves:
+        if isinstance(leaf, Tensor) and isinstance(leaf._value, Captured):
+            known.update((id(leaf), id(leaf._base)))
+            if id(leaf) in originals:
+                found.append(("same", leaf))
+            elif leaf._gn is not None and _freed(leaf._gn):
+                found.append(Ended(place(leaf._value), ended(leaf._gn)))
+            elif leaf._gn is not None:
+                recorder.note("the result is part of a graph that is recorded for backward()")
+                return None
+            else:
+                found.append(place(leaf._value))
+        elif isinstance(leaf, Tensor):
+            recorder.note("the result holds a constant tensor")
+            return None
+        else:
+            found.append(leaf)
+    rebound: list[Rebound] = []
+    gradients: list[tuple[Tensor, Any]] = []
+    cleared: list[Tensor] = []
+    for tensor, raw, mine in recorder.swapped:
+        if tensor._value is not mine:
+            rebound.append(Rebound(tensor, False, place(tensor._value)))
+        elif raw.ndim == 0 and mine._cell is not None and mine._cell.written and not hasattr(raw, "ctypes"):
+            rebound.append(Rebound(tensor, False, place(mine)))
+        grad, had = tensor._grad, before.get(id(tensor))
+        if had is not None and type(had._value) is Captured and had._value._cell is not None:
+            gradients.append((tensor, had))
+        elif had is None and grad is not None:
+            gradients.append((tensor, None))
+        if grad is not had:
+            if grad is None:
+                cleared.append(tensor)
+            elif isinstance(grad._value, Captured) and grad._gn is None:
+                known.update((id(grad), id(grad._base)))
+                rebound.append(Rebound(tensor, True, place(grad._value)))
+    for tensor in live_tensors():
+        value = tensor.__dict__.get("_value")
+        if type(value) is Captured and value.recorder is recorder and id(tensor) not in originals and id(tensor) not in known:
+            recorder.note("a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)")
+            return None
+    recorder.wanted = cells
+    return Record(recorder.program, recorder.given, structure, found, rebound, cleared, gradients)
+
+
+def _freed(edge: Any) -> bool:
+    """Whether backward has been through the graph."""
+    seen: set[int] = set()
+    stack = [edge]
+    while stack:
+        node = stack.pop()
+        if node is None or node.is_leaf_edge:
+            continue
+        node = node.node if node.is_slot else node
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.saved is None:
+            return True
+        stack.extend(node.edges)
+    return False
+
+
+def ended(edge: Any) -> Any:
+    """A node that stands for a graph that backward has freed: its name, and the refusal to go through it again."""
+    inner = edge.node if edge.is_slot else edge
+    made: Node = new(type(inner))
+    made.edges = ()
+    made.saved = None
+    made.fit = None
+    made.order = inner.order
+    return made

@@ -1,0 +1,163 @@
+"""From an operation to nodes.
+
+In this order: a lowering that is written for the operation; a view, whose strides NumPy itself finds; the implementation, run
+on symbols (elementwise) or on captured tensors (where it is written in operations); and for everything else a host call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....core.apply import cast_scalar, operand_dtypes
+from ....core.dtype import defaults
+from ....core.meta import Meta
+from ....core.op import Op
+from ....core.size import broadcast_pair
+from ....core.tensor import Tensor, wrap
+from ...program.ir import Node
+from .. import build, symbolic
+from ..symbolic import Unsupported
+from ..value import Captured
+from . import contraction, indexing, losses, normal, reduction, structure
+from .table import LOWERINGS
+
+__all__ = ["contraction", "indexing", "losses", "lowered", "normal", "reduction", "structure"]
+
+_COMPOSED = frozenset(
+    {
+        "scaled_dot_product_attention", "lstm_layer", "gru_layer", "rnn_layer", "addmm", "addmv", "addr", "baddbmm", "addbmm",
+    }
+)  # fmt: skip
+_SYMBOLIC = frozenset({"smooth_l1_loss", "huber_loss", "soft_margin_loss", "rrelu_slopes"})
+
+
+def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """The captured result of ``op``; raises Unsupported where only arrays will do."""
+    if op.kind == "view":
+        found = _view(recorder, op, args, kw)
+        if found is not None:
+            return found
+    if op.name in ("detach", "tie"):
+        return wrap(recorder.value_of(args[0]))
+    if op.name == "sample_like":
+        return wrap(recorder.drawn(tuple(args[0].shape), lambda s: op.impl(np.empty(s), **kw)))
+    if op.name in ("draw", "to_meta"):
+        raise Unsupported("numbers drawn with computed parameters")
+    if op.name in _COMPOSED:
+        return op.impl(*[wrap(recorder.value_of(a).frozen()) if isinstance(a, Tensor) else a for a in args], **kw)
+    if any(isinstance(a, Tensor) and _dtype(a).kind not in "biuf" for a in args):
+        return _host(recorder, op, args, kw)
+    nodes = [recorder.value_of(a).node if isinstance(a, Tensor) else a for a in args]
+    try:
+        if op.kind == "elementwise":
+            made = [_elementwise(op, args, nodes, kw)]
+        elif op.name in LOWERINGS:
+            made = _several(LOWERINGS[op.name](*nodes, **kw))
+        elif op.name in _SYMBOLIC:
+            made = symbolic.run(op.impl, tuple(nodes), kw)
+        else:
+            return _host(recorder, op, args, kw)
+    except Unsupported:
+        return _host(recorder, op, args, kw)
+    outs = tuple([wrap(Captured.of(recorder, node)) for node in made])
+    return outs if op.outputs != 1 else outs[0]
+
+
+def _dtype(tensor: Tensor) -> Any:
+    value = tensor._value
+    return value.numpy_dtype if isinstance(value, Captured) else value.dtype
+
+
+def _several(made: Any) -> list[Node]:
+    return list(made) if isinstance(made, (tuple, list)) else [made]
+
+
+def _view(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """A view of the same cell, or None where NumPy would have to copy."""
+    captured = recorder.value_of(args[0])
+    probe, whole = captured.probe()
+    if op.name in ("view_as_real", "view_as_complex") or captured.numpy_dtype.kind == "c":
+        return _host(recorder, op, args, kw)
+    shown = op.impl(probe, **kw)
+    parts = shown if isinstance(shown, (tuple, list)) else (shown,)
+    if any(p.dtype != np.uint8 for p in parts):
+        return _host(recorder, op, args, kw)
+    if any(p.size and not np.may_share_memory(p, whole) for p in parts):
+        return wrap(Captured.of(recorder, build.reshape(captured.node, shown.shape)))
+    made = [wrap(captured.taken(p, whole)) for p in parts]
+    return made[0] if op.outputs == 1 else tuple(made)
+
+
+# One function of the program's for an operation: no need to look inside.
+DIRECT = {
+    name: name
+    for name in (
+        "add sub mul div neg abs reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sigmoid sin cos tan asin acos atan sinh cosh"
+        " tanh asinh acosh atanh atan2 hypot erf erfc lgamma floor ceil trunc eq ne lt le gt ge isnan isinf isfinite signbit maximum"
+        " minimum fmax fmin where copysign"
+    ).split()
+}
+
+
+def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, Any]) -> Node:
+    """Promotion as :func:`chainrule.core.apply.elementwise` has it, then the function."""
+    kind = operand_dtypes(args, op.promote)
+    if op.result == "float" and kind.category < 2:
+        kind = defaults.floating
+    if op.check is not None:
+        op.check(kind, args)
+    if kind.np.kind not in "biuf" and kind.itemsize != 2:
+        raise Unsupported(f"dtype {kind}")
+    shape: tuple[int, ...] = ()
+    for node in nodes:
+        if isinstance(node, Node):
+            shape = broadcast_pair(shape, node.shape)
+    narrow = op.opmath and kind.category == 2 and kind.itemsize < 4
+    work = np.dtype(np.float32) if narrow else kind.np
+    given: list[Any] = []
+    for i, node in enumerate(nodes):
+        promoted = op.promote is None or i in op.promote
+        if isinstance(node, Node):
+            given.append(build.cast(build.cast(node, kind.np), work) if promoted else node)
+        elif node is None or not promoted:
+            given.append(node)
+        else:
+            given.append(build.const(cast_scalar(node, kind), work))
+    target = np.dtype(bool) if op.result == "bool" else kind.np
+    if op.name in DIRECT and not kw and all(isinstance(g, Node) for g in given):
+        made = build.mapped(DIRECT[op.name], *given, dtype=target if op.result == "bool" else work)
+    else:
+        numbers = [g.attrs["value"][()] if isinstance(g, Node) and g.op == "const" and g.shape == () else g for g in given]
+        made = symbolic.run(op.impl, tuple(numbers), kw)[0]
+    return build.expand(build.cast(made, target), shape)
+
+
+def _host(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    """The operation on NumPy, called from the program.  Unsupported where the shape of the result depends on values."""
+    looks = [wrap(Meta(tuple(a._value.shape), _dtype(a))) if isinstance(a, Tensor) else a for a in args]
+    try:
+        result = op.apply(*looks, **kw)
+    except Exception as error:
+        raise Unsupported(f"the shape of the result depends on values ({type(error).__name__}: {error})") from None
+    outs = result if isinstance(result, (tuple, list)) else (result,)
+    kinds = tuple([(tuple(o._value.shape), o._value.numpy_dtype) for o in outs])
+    template = [None if isinstance(a, Tensor) else (a,) for a in args]
+
+    def function(*arrays: Any) -> tuple[Any, ...]:
+        rest = iter(arrays)
+        given = [wrap(next(rest)) if t is None else t[0] for t in template]
+        found = op.apply(*given, **kw)
+        many = found if isinstance(found, (tuple, list)) else (found,)
+        return tuple([np.asarray(o._value) for o in many])
+
+    function.__name__ = op.name
+    given = [recorder.value_of(a).node for a in args if isinstance(a, Tensor)]
+    call = build.make("call", given, (), np.bool_, function=function, outputs=kinds)
+    made = [
+        wrap(Captured.of(recorder, build.make("item", (call,), shape, dtype, k=k))) for k, (shape, dtype) in enumerate(kinds)
+    ]
+    return tuple(made) if op.outputs != 1 else made[0]
+
+

@@ -1,0 +1,126 @@
+"""Softmax and normalisation, as formulas over rows that fusion turns into few passes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...program.ir import Node
+from .. import build
+from ..symbolic import Unsupported
+from .reduction import floats_only, in_float
+from .table import lowers
+
+Ints = tuple[int, ...]
+
+
+@lowers("softmax")
+def softmax(x: Node, *, dim: int) -> Node:
+    floats_only(x)
+
+    def rows(v: Node) -> Node:
+        e = build.mapped("exp", build.sub(v, build.reduce("max", v, dim, True)))
+        return build.div(e, build.sum_of(e, dim, True))
+
+    return x if not x.size else in_float(x, rows)
+
+
+@lowers("log_softmax")
+def log_softmax(x: Node, *, dim: int) -> Node:
+    floats_only(x)
+
+    def rows(v: Node) -> Node:
+        r = build.sub(v, build.reduce("max", v, dim, True))
+        return build.sub(r, build.mapped("log", build.sum_of(build.mapped("exp", r), dim, True)))
+
+    return x if not x.size else in_float(x, rows)
+
+
+@lowers("logsumexp")
+def logsumexp(x: Node, *, dim: Any, keepdim: bool) -> Node:
+    floats_only(x)
+    if not x.size:
+        raise Unsupported("nothing to add")
+
+    def rows(v: Node) -> Node:
+        top = build.reduce("max", v, dim, True)
+        top = build.where(build.mapped("isfinite", top, dtype=bool), top, build.number(top, 0))
+        r = build.add(build.mapped("log", build.sum_of(build.mapped("exp", build.sub(v, top)), dim, True)), top)
+        if keepdim:
+            return r
+        axes = build.axes_of(v, dim)
+        return build.reshape(r, [n for i, n in enumerate(v.shape) if i not in axes])
+
+    return in_float(x, rows)
+
+
+def _averages(x: Node, dims: Ints) -> Node:
+    count = prod([x.shape[d] for d in dims])
+    return build.div(build.sum_of(x, dims, True), build.number(x, max(1, count)))
+
+
+def _moments(x: Node, dims: Ints) -> tuple[Node, Node]:
+    centred = build.sub(x, _averages(x, dims))
+    return centred, _averages(build.mul(centred, centred), dims)
+
+
+def _wide(x: Node) -> Node:
+    return build.cast(x, np.float32) if x.dtype.itemsize < 4 else x
+
+
+@lowers("native_batch_norm", "native_group_norm", "native_layer_norm")
+def normalise(x: Node, weight: Node | None, bias: Node | None, *, split: Ints, dims: Ints, affine: Ints, eps: float) -> Node:
+    floats_only(x)
+    if not x.size:
+        raise Unsupported("nothing to normalise")
+    centred, variance = _moments(build.reshape(_wide(x), split), dims)
+    r = build.div(centred, build.mapped("sqrt", build.add(variance, build.number(variance, eps))))
+    return build.cast(_affine(build.reshape(r, x.shape), weight, bias, affine), x.dtype)
+
+
+def _affine(r: Node, weight: Node | None, bias: Node | None, affine: Ints) -> Node:
+    if weight is not None:
+        r = build.mul(r, build.reshape(build.cast(weight, r.dtype), affine))
+    if bias is not None:
+        r = build.add(r, build.reshape(build.cast(bias, r.dtype), affine))
+    return r
+
+
+@lowers("batch_norm_eval")
+def batch_norm_eval(x: Node, weight: Node | None, bias: Node | None, mean: Node, variance: Node, *, affine: Ints, eps: float) -> Node:
+    floats_only(x)
+    v = _wide(x)
+    spread = build.mapped("sqrt", build.add(build.cast(variance, v.dtype), build.number(v, eps)))
+    r = build.div(build.sub(v, build.reshape(build.cast(mean, v.dtype), affine)), build.reshape(spread, affine))
+    return build.cast(_affine(r, weight, bias, affine), x.dtype)
+
+
+def _standard(x: Node, dims: Ints, eps: float) -> tuple[Node, Node]:
+    normal, variance = _moments(x, dims)
+    inverse = build.mapped("rsqrt", build.add(variance, build.number(variance, eps)))
+    return build.mul(normal, inverse), inverse
+
+
+def _projected(t: Node, normal: Node, inverse: Node, dims: Ints) -> Node:
+    r = build.sub(t, _averages(t, dims))
+    r = build.sub(r, build.mul(normal, _averages(build.mul(t, normal), dims)))
+    return build.mul(r, inverse)
+
+
+@lowers("normalise_tangent")
+def normalise_tangent(t: Node, x: Node, *, dims: Ints, eps: float) -> Node:
+    floats_only(x)
+    return _projected(t, *_standard(x, dims, eps), dims)
+
+
+@lowers("normalise_backward")
+def normalise_backward(g: Node, x: Node, weight: Node, *, split: Ints, dims: Ints, affine: Ints, eps: float) -> tuple[Node, Node]:
+    floats_only(x)
+    normal, inverse = _standard(build.reshape(x, split), dims, eps)
+    scaled = build.reshape(build.mul(g, build.reshape(weight, affine)), split)
+    dx = build.reshape(_projected(scaled, normal, inverse, dims), x.shape)
+    spread = build.mul(g, build.reshape(normal, x.shape))
+    summed = build.sum_of(spread, tuple([d for d, n in enumerate(affine) if n == 1]), True)
+    return dx, build.reshape(summed, weight.shape)

@@ -1,0 +1,195 @@
+"""Sums, means, extremes and their positions, norms, cumulative sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...program.ir import Node
+from .. import build
+from ..symbolic import Unsupported
+from .table import lowers
+
+_I8 = np.dtype(np.int64)
+
+
+def in_float(x: Node, compute: Callable[[Node], Node]) -> Node:
+    """Half precision computes in float32."""
+    if x.dtype.itemsize < 4 and x.dtype.kind not in "biu":
+        return build.cast(compute(build.cast(x, np.float32)), x.dtype)
+    return compute(x)
+
+
+def floats_only(x: Node) -> None:
+    if x.dtype.kind in "biu":
+        raise Unsupported("integers")
+
+
+def adding(x: Node, dims: Any, keep: bool) -> Node:
+    """The sum as PyTorch has it: integers and truth values add up in int64."""
+    if x.dtype.kind in "biu":
+        return build.reduce("sum", build.cast(x, _I8), dims, keep)
+    total: Node = in_float(x, lambda v: build.sum_of(v, dims, keep))
+    return total
+
+
+@lowers("sum")
+def sum_dims(x: Node, *, dim: Any, keepdim: bool) -> Node:
+    return adding(x, dim, keepdim)
+
+
+@lowers("sum_all")
+def sum_all(x: Node) -> Node:
+    return adding(x, None, False)
+
+
+@lowers("column_sums")
+def column_sums(x: Node) -> Node:
+    return adding(x, tuple(range(len(x.shape) - 1)), False)
+
+
+@lowers("mean")
+def mean(x: Node, *, dim: Any, keepdim: bool) -> Node:
+    floats_only(x)
+    count = prod([x.shape[d] for d in build.axes_of(x, dim)])
+    return in_float(x, lambda v: build.div(build.sum_of(v, dim, keepdim), build.number(v, count)))
+
+
+@lowers("mean_all")
+def mean_all(x: Node) -> Node:
+    return mean(x, dim=None, keepdim=False)
+
+
+def _extreme(fn: str) -> Callable[..., Node]:
+    def lower(x: Node, *, dim: Any = None, keepdim: bool = False) -> Node:
+        if x.dtype.kind == "b":
+            raise Unsupported("truth values")
+        return build.reduce(fn, x, dim, keepdim)
+
+    return lower
+
+
+lowers("amax", "max_all")(_extreme("max"))
+lowers("amin", "min_all")(_extreme("min"))
+
+
+def _position(fn: str) -> Callable[..., Node]:
+    def lower(x: Node, *, dim: int | None, keepdim: bool) -> Node:
+        if x.dtype.kind == "b":
+            raise Unsupported("truth values")
+        return build.reduce(fn, x, dim, keepdim, _I8)
+
+    return lower
+
+
+lowers("argmax")(_position("argmax"))
+lowers("argmin")(_position("argmin"))
+
+
+def _both(fn: str) -> Callable[..., tuple[Node, Node]]:
+    def lower(x: Node, *, dim: int, keepdim: bool, **kw: Any) -> tuple[Node, Node]:
+        if kw or x.dtype.kind == "b" or not x.shape:
+            raise Unsupported("keywords")
+        return build.reduce(fn, x, dim, keepdim), build.reduce("arg" + fn, x, dim, keepdim, _I8)
+
+    return lower
+
+
+lowers("max")(_both("max"))
+lowers("min")(_both("min"))
+
+
+def _truth(fn: str) -> Callable[..., Node]:
+    def lower(x: Node, *, dim: Any, keepdim: bool) -> Node:
+        if x.dtype.kind != "b":
+            if x.dtype == np.uint8:
+                raise Unsupported("uint8 stays uint8")
+            x = build.compare("ne", x, build.number(x, 0))
+        return build.reduce(fn, x, dim, keepdim)
+
+    return lower
+
+
+lowers("all")(_truth("all"))
+lowers("any")(_truth("any"))
+
+
+@lowers("prod")
+def product(x: Node, *, dim: Any, keepdim: bool) -> Node:
+    floats_only(x)
+    return in_float(x, lambda v: build.reduce("prod", v, dim, keepdim))
+
+
+@lowers("prod_all")
+def product_all(x: Node) -> Node:
+    return product(x, dim=None, keepdim=False)
+
+
+def spread_of(x: Node, dim: Any, correction: float, keepdim: bool) -> tuple[Node, Node]:
+    """(variance, mean) in two passes."""
+    floats_only(x)
+    if x.dtype.itemsize < 4:
+        raise Unsupported("half precision")
+    count = prod([x.shape[d] for d in build.axes_of(x, dim)])
+    centre = build.mean_of(x, dim, True)
+    off = build.sub(x, centre)
+    total = build.sum_of(build.mul(off, off), dim, keepdim)
+    free = max(0.0, count - correction)
+    scaled = build.div(total, build.number(x, free))
+    shape = total.shape
+    return scaled, build.reshape(centre, shape)
+
+
+@lowers("var")
+def var(x: Node, *, dim: Any, correction: float, keepdim: bool) -> Node:
+    return spread_of(x, dim, correction, keepdim)[0]
+
+
+@lowers("std")
+def std(x: Node, *, dim: Any, correction: float, keepdim: bool) -> Node:
+    return build.mapped("sqrt", spread_of(x, dim, correction, keepdim)[0])
+
+
+@lowers("var_mean")
+def var_mean(x: Node, *, dim: Any, correction: float, keepdim: bool) -> tuple[Node, Node]:
+    return spread_of(x, dim, correction, keepdim)
+
+
+@lowers("std_mean")
+def std_mean(x: Node, *, dim: Any, correction: float, keepdim: bool) -> tuple[Node, Node]:
+    variance, centre = spread_of(x, dim, correction, keepdim)
+    return build.mapped("sqrt", variance), centre
+
+
+@lowers("cumsum")
+def cumsum(x: Node, *, dim: int, **kw: Any) -> Node:
+    floats_only(x)
+    if kw or not x.shape or x.dtype.itemsize < 4:
+        raise Unsupported("keywords")
+    return build.make("scan", (x,), x.shape, x.dtype, fn="cumsum", axis=dim)
+
+
+@lowers("trace")
+def trace(x: Node) -> Node:
+    rows, columns = x.shape[-2:]
+    n = min(rows, columns)
+    base, strides, offset = build.strided(x)
+    diagonal = build.view(base, (*x.shape[:-2], n), (*strides[:-2], strides[-2] + strides[-1]), offset)
+    return adding(diagonal, -1, False)
+
+
+@lowers("linalg_vector_norm")
+def norm(x: Node, *, ord: float, dim: Any, keepdim: bool) -> Node:
+    floats_only(x)
+    if x.dtype.itemsize < 4 or not x.size:
+        raise Unsupported("half precision, or nothing at all")
+    if ord == 2:
+        return build.mapped("sqrt", build.sum_of(build.mul(x, x), dim, keepdim))
+    if ord == 1:
+        return build.sum_of(build.mapped("abs", x), dim, keepdim)
+    if ord == float("inf"):
+        return build.reduce("max", build.mapped("abs", x), dim, keepdim)
+    raise Unsupported(f"norm of order {ord}")

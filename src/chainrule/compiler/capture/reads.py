@@ -1,0 +1,195 @@
+"""What a function reads from its surroundings: found from its code, looked at before every call, compared after the capture.
+
+A compiled program stands for the function as long as all of it is as it was.  If the call itself changes it, the function has
+effects in Python that a program would not repeat, and it is not compiled.
+"""
+
+from __future__ import annotations
+
+import builtins
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...core.epoch import EPOCH
+from ...core.mutation import PACKAGE
+from ...core.op import Op
+from ...core.tensor import Tensor
+
+_PLAIN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), slice, np.generic, np.dtype)
+_DEPTH = 6
+_EFFECTS = frozenset({"print", "input", "open", "next", "exec", "eval", "setattr", "delattr", "globals", "iter"})
+_UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets", "subprocess", "logging", "warnings", "socket"})
+
+Probe = tuple[Callable[[], Any], Any]  # how to look, and what was seen
+
+
+class Surroundings:
+    """The state that a function reads.  ``why`` says what makes it one that cannot be compiled."""
+
+    def __init__(self, function: Any) -> None:
+        self.probes: list[Probe] = []
+        self.why: list[str] = []
+        self.groups: list[dict[str, Any]] = []
+        self._seen: set[int] = set()
+        self._hold: list[Any] = []  # identities stay taken
+        self._names: set[str] = {"__call__", "forward"}
+        self._kinds: list[type] = []
+        self._walk(function, 0)
+        self._methods()
+        self._probe(lambda: EPOCH[0])
+
+    def changed(self) -> bool:
+        """Whether anything is not as it was."""
+        return any(look() != seen for look, seen in self.probes)
+
+    def _probe(self, look: Callable[[], Any]) -> None:
+        self.probes.append((look, look()))
+
+    # -- one kind of object after another --------------------------------------------------------------------------------
+
+    def _walk(self, value: Any, depth: int) -> None:
+        if isinstance(value, _PLAIN) or id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        self._hold.append(value)
+        if depth > _DEPTH or isinstance(value, (Tensor, type, Op, types.BuiltinFunctionType)):
+            return
+        kind = type(value)
+        if isinstance(value, types.MethodType):
+            self._walk(value.__self__, depth + 1)
+            self._walk(value.__func__, depth + 1)
+        elif isinstance(value, types.FunctionType):
+            self._function(value, depth)
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            self._items(value, depth)
+        elif isinstance(value, dict):
+            self._mapping(value, depth)
+        elif isinstance(value, np.ndarray):
+            self.why.append("it reads a NumPy array, whose values a program would not see change")
+        elif isinstance(value, types.ModuleType):
+            return
+        elif hasattr(kind, "__next__"):
+            self.why.append(f"it reads an iterator ({kind.__name__})")
+        elif hasattr(value, "param_groups") and hasattr(value, "state"):
+            self._optimizer(value)
+        elif hasattr(value, "_modules") and hasattr(value, "_parameters"):
+            self._module(value, depth)
+        elif _ours(kind.__module__):
+            return
+        else:
+            self._object(value, depth)
+
+    def _items(self, value: Any, depth: int) -> None:
+        self._probe(lambda: [_mark(v) for v in value])
+        for v in list(value)[:1000]:
+            self._walk(v, depth + 1)
+
+    def _mapping(self, value: dict[Any, Any], depth: int) -> None:
+        self._probe(lambda: [(_mark(k), _mark(v)) for k, v in value.items()])
+        for v in list(value.values())[:1000]:
+            self._walk(v, depth + 1)
+
+    def _object(self, value: Any, depth: int) -> None:
+        held = getattr(value, "__dict__", None)
+        if held is not None:
+            self._mapping(held, depth)
+        self._kinds += [k for k in type(value).__mro__ if not _ours(k.__module__) and k.__module__ != "builtins"]
+
+    def _methods(self) -> None:
+        """The methods of the objects found, those whose names some code mentions; they may mention more."""
+        before = -1
+        while before != len(self._seen) + len(self._names):
+            before = len(self._seen) + len(self._names)
+            for kind in list(self._kinds):
+                for name, member in vars(kind).items():
+                    if name in self._names and isinstance(member, types.FunctionType):
+                        self._walk(member, 1)
+
+    def _module(self, value: Any, depth: int) -> None:
+        for child in value.modules():
+            self._hold.append(child)
+            self._seen.add(id(child))
+            if not _ours(type(child).__module__):
+                self._object(child, depth)
+            for hook in ("_forward_hooks", "_forward_pre_hooks"):
+                for f in getattr(child, hook, {}).values():
+                    self._walk(f, depth + 1)
+
+    def _optimizer(self, value: Any) -> None:
+        self._probe(lambda: (id(value.state), len(value.state), len(value.param_groups)))
+        for group in value.param_groups:
+            self.groups.append(group)
+            self._probe(lambda group=group: [_mark(v) for k, v in group.items() if k != "params"])  # type: ignore[misc]
+            self._probe(lambda group=group: [id(p) for p in group["params"]])  # type: ignore[misc]
+
+    def _function(self, function: types.FunctionType, depth: int) -> None:
+        code = function.__code__
+        if code.co_filename.startswith(PACKAGE):
+            for cell in function.__closure__ or ():
+                self._cell(cell, depth)
+            return
+        if "site-packages" in code.co_filename and depth > 2:
+            return
+        for cell in function.__closure__ or ():
+            self._cell(cell, depth)
+        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._walk(default, depth + 1)
+        self._code(code, function.__globals__, depth)
+
+    def _cell(self, cell: Any, depth: int) -> None:
+        def look() -> Any:
+            try:
+                return _mark(cell.cell_contents)
+            except ValueError:
+                return None
+
+        self._probe(look)
+        try:
+            self._walk(cell.cell_contents, depth + 1)
+        except ValueError:
+            return
+
+    def _code(self, code: types.CodeType, space: dict[str, Any], depth: int) -> None:
+        self._names.update(code.co_names)
+        for name in code.co_names:
+            if name in space:
+                value = space[name]
+                self._probe(lambda name=name: _mark(space.get(name)))  # type: ignore[misc]
+                if isinstance(value, types.ModuleType):
+                    self._imported(value, code, depth)
+                else:
+                    self._walk(value, depth + 1)
+            elif name in _EFFECTS and hasattr(builtins, name):
+                self.why.append(f"it calls {name}()")
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._code(constant, space, depth)
+
+    def _imported(self, module: types.ModuleType, code: types.CodeType, depth: int) -> None:
+        root = module.__name__.partition(".")[0]
+        if root in _UNSURE or (root == "numpy" and "random" in code.co_names):
+            self.why.append(f"it uses the module {module.__name__}")
+        file = getattr(module, "__file__", None) or ""
+        if root in ("chainrule", "torch") or not file or "lib/python" in file or "site-packages" in file:
+            return
+        for name in code.co_names:
+            value = vars(module).get(name)
+            if value is not None:
+                self._probe(lambda name=name: _mark(vars(module).get(name)))  # type: ignore[misc]
+                self._walk(value, depth + 1)
+
+
+def _ours(name: str) -> bool:
+    return name.partition(".")[0] in ("chainrule", "torch")
+
+
+def _mark(value: Any) -> Any:
+    """What tells a value from another: plain ones by what they are, others by identity."""
+    if isinstance(value, _PLAIN):
+        return (type(value), value if value == value else "nan")
+    if type(value) is tuple:
+        return tuple([_mark(v) for v in value])
+    return id(value)

@@ -1,0 +1,280 @@
+"""One capture: tensors' values are exchanged for captured ones, the function runs, and what it did becomes a program.
+
+Every tensor that is alive takes part, whoever holds it, so nothing that the function reads from its surroundings is taken for a
+constant.  A value that Python needs (``.item()``, ``if``, printing) is computed then and there from what has been recorded so
+far, and the function goes on with arrays: so a capture never fails, it only ends early.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.modes import MODES
+from ...core.mutation import root, written
+from ...core.op import Op
+from ...core.tensor import Tensor
+from ..program.execute import execute
+from ..program.ir import Node, Program, Source, row_major
+from . import build
+from .lines import user_line
+from .symbolic import Unsupported
+from .value import Captured, Cell
+
+
+class Given(NamedTuple):
+    """Where an input's memory is found at a call: of a tensor that takes part, or drawn from a generator."""
+
+    tensor: Any  # the tensor, or None
+    whole: bool  # the memory that owns the tensor's, not just its own elements
+    draw: Callable[..., Any] | None
+    shape: tuple[int, ...]
+
+
+class Kept(NamedTuple):
+    """A tensor that holds a result: which cell, seen how."""
+
+    tensor: Tensor
+    value: Captured
+
+
+def tensor_types() -> set[type]:
+    """Tensor and all that inherit from it."""
+    found: set[type] = {Tensor}
+    stack: list[type] = [Tensor]
+    sub: type
+    while stack:
+        for sub in stack.pop().__subclasses__():
+            if sub not in found:
+                found.add(sub)
+                stack.append(sub)
+    return found
+
+
+def live_tensors() -> list[Tensor]:
+    """Every tensor of the process."""
+    types = tensor_types()
+    return [o for o in gc.get_objects() if type(o) in types]
+
+
+class Recorder:
+    """The state of one capture; used by :func:`chainrule.compiler.capture.capture.capture`."""
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self.closed = False
+        self.program = Program()
+        self.given: list[Given] = []
+        self.cells: weakref.WeakSet[Cell] = weakref.WeakSet()
+        self.drawn_cells: list[Cell] = []
+        self.draws: list[Any] = []  # of this call, by input
+        self.swapped: list[tuple[Tensor, Any, Captured]] = []
+        self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
+        self.placed: dict[int, Cell] = {}
+        self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
+        self.arrays: dict[int, Any] = {}  # what cells became, by identity
+        self.wanted: list[Cell] | None = None  # what a record gives, in its order
+        self._keep: list[Cell] = []
+
+    # -- before and after ----------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Exchange the value of every tensor."""
+        for tensor in live_tensors():
+            value = tensor.__dict__.get("_value")
+            if type(value) is np.ndarray or isinstance(value, np.generic):
+                mine = Captured(self, None, value.shape, (), 0, value.dtype, value)
+                self.swapped.append((tensor, value, mine))
+                self.roots.setdefault(id(root(value)), []).append((tensor, value))
+                tensor._value = mine
+        MODES.recorder = self
+
+    def place(self, captured: Captured) -> None:
+        """Find the memory of a tensor that was there before."""
+        value = captured.raw
+        owner = root(value)
+        sharers = self.roots[id(owner)]
+        own = len(sharers) == 1 or all(v is value for _, v in sharers)
+        if isinstance(value, np.generic) or (own and value.flags.c_contiguous):
+            cell = self.placed.get(id(value))
+            if cell is None:
+                cell = self._input(sharers[0][0], False, value)
+                self.placed[id(value)] = cell
+            captured._cell, captured.strides, captured.offset = cell, row_major(value.shape), 0
+            return
+        cell = self.placed.get(id(owner))
+        if cell is None:
+            cell = self._input(sharers[0][0], True, owner)
+            self.placed[id(owner)] = cell
+        size = value.dtype.itemsize
+        distance = value.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        flat = owner.flags.c_contiguous and owner.dtype == value.dtype and distance % size == 0
+        if not flat or any(s % size for s in value.strides):
+            self.note(f"memory of another layout or dtype ({owner.dtype}{list(owner.shape)})")
+            cell = Cell(build.const(value))
+            self.cells.add(cell)
+            captured._cell, captured.strides, captured.offset = cell, row_major(value.shape), 0
+            return
+        captured._cell = cell
+        captured.strides = tuple([s // size for s in value.strides])
+        captured.offset = distance // size
+
+    def _input(self, tensor: Tensor | None, whole: bool, array: Any, draw: Any = None) -> Cell:
+        node = Node("input", (), array.shape, array.dtype, {"index": len(self.given)})
+        self.program.inputs.append(node)
+        self.given.append(Given(tensor, whole, draw, tuple(array.shape)))
+        cell = Cell(node, array)
+        self.cells.add(cell)
+        self._keep.append(cell)
+        return cell
+
+    def note(self, why: str) -> None:
+        """Remember why the function cannot be one program."""
+        self.breaks.append((why, user_line()))
+
+    # -- recording -----------------------------------------------------------------------------------------------------
+
+    def apply(self, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        """The captured result of an operation."""
+        from .lower import lowered
+
+        token = build.SOURCE.set(Source(op.name, user_line()))
+        before, MODES.recorder = MODES.recorder, self
+        try:
+            return lowered(self, op, args, kw)
+        except Unsupported as why:
+            self.flush(f"{op.name}: {why}")
+            return op.apply(*args, **kw)
+        finally:
+            MODES.recorder = before
+            build.SOURCE.reset(token)
+
+    def value_of(self, tensor: Any) -> Captured:
+        """The captured value of any tensor, one that was made of numbers since included."""
+        value = tensor._value
+        return value if isinstance(value, Captured) else Captured.of(self, build.const(value))
+
+    def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
+        """What a generator gives: drawn now, and again at every call of the program."""
+        array = np.asarray(draw(shape))
+        cell = self._input(None, False, array, lambda: np.asarray(draw(shape)))
+        cell.drawn = True
+        return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
+
+    def wrote(self, captured: Captured) -> None:
+        """Memory of a tensor was written."""
+
+    def adopt(self, tensor: Tensor) -> Captured:
+        """Raw memory that was made since becomes a cell, for the tensor, its base and the base's views."""
+        base = tensor._base if tensor._base is not None else tensor
+        family = [base, *[v for v in (r() for r in base._views or ()) if v is not None]]
+        if tensor not in family:
+            family.append(tensor)
+        owner = root(base._value)
+        if isinstance(owner, np.generic) or not owner.flags.c_contiguous:
+            owner = base._value
+        cell = Cell(build.const(owner))
+        self.cells.add(cell)
+        size = owner.dtype.itemsize
+        start = 0 if isinstance(owner, np.generic) else owner.__array_interface__["data"][0]
+        for member in family:
+            value = member._value
+            if not isinstance(value, (np.ndarray, np.generic)):
+                continue
+            offset = 0 if isinstance(value, np.generic) or not value.size else (value.__array_interface__["data"][0] - start) // size
+            member._value = Captured(self, cell, value.shape, tuple([s // size for s in value.strides]), offset, value.dtype)
+        found: Captured = tensor._value
+        return found
+
+    # -- values for Python -----------------------------------------------------------------------------------------------
+
+    def concrete(self, captured: Captured, what: str) -> Any:
+        """The array behind a captured value."""
+        if captured._cell is None:
+            if self.closed or get_ident() != self.thread:
+                return captured.raw
+        if not self.closed:
+            if get_ident() != self.thread:
+                raise RuntimeError(f"{what} of a tensor that another thread is capturing")
+            self.flush(_REASONS.get(what, f"Python asks for {what} of a tensor"))
+        cell = captured.cell
+        array = self.arrays.get(id(cell))
+        if array is None:
+            array = cell.array
+        return captured.array_of(array)
+
+    def flush(self, why: str) -> None:
+        """Compute what was recorded, and let the rest of the function run on arrays."""
+        if not self.closed:
+            self.note(why)
+            self.finish(None)
+
+    def finish(self, run: Callable[..., list[Any]] | None, record: Any = None) -> None:
+        """Compute every cell that is alive (of a record: what it gives) and give all tensors arrays again."""
+        self.closed = True
+        MODES.recorder = None
+        made = [c for c in self.cells if c.array is None] if record is None else list(self.wanted or ())
+        self.program.outputs = [c.node for c in made]
+        kept = self._keep
+        stores = [(k, c) for k, c in enumerate(kept) if c.written]
+        self.program.stores = [(k, c.node) for k, c in stores]
+        inputs = [_memory(c.array) for c in kept]
+        outputs = (run or _execute)(self.program, inputs)
+        for cell, array in zip(made, outputs, strict=True):
+            self.arrays[id(cell)] = array
+        self._alive = made
+        for k, cell in stores:
+            if isinstance(cell.array, np.ndarray):
+                if inputs[k] is not cell.array:
+                    np.copyto(cell.array, inputs[k])
+            else:
+                self.arrays[id(cell)] = inputs[k]
+        self._restore()
+
+    def _restore(self) -> None:
+        given = {id(mine): raw for _, raw, mine in self.swapped}
+        rewritten = {id(c) for c in self._keep if c.written}
+        for tensor in live_tensors():
+            value = tensor.__dict__.get("_value")
+            if type(value) is not Captured or value.recorder is not self:
+                continue
+            raw = given.get(id(value))
+            if raw is None or (isinstance(raw, np.generic) and id(value._cell) in rewritten):
+                cell = value.cell
+                array = self.arrays.get(id(cell))
+                tensor._value = settled(value.array_of(np.asarray(cell.array if array is None else array)))
+            else:
+                tensor._value = raw
+                if value._cell is not None and id(value._cell) in rewritten:
+                    written(raw, "a compiled program")
+
+
+_REASONS = {
+    "item": "Python asks for the number in a tensor (.item(), float(), int())",
+    "bool": "Python branches on a tensor",
+    "numpy": "a tensor becomes a NumPy array",
+    "tolist": "a tensor becomes a list",
+    "repr": "a tensor is printed",
+}
+
+
+def _memory(array: Any) -> Any:
+    """What a program gets for an input: contiguous, an array also where the tensor holds a number."""
+    return array if isinstance(array, np.ndarray) and array.flags.c_contiguous else np.array(array, order="C")
+
+
+def settled(array: Any) -> Any:
+    """A raw value as tensors hold it: a NumPy scalar for 0-d."""
+    return array[()] if array.ndim == 0 and array.dtype.kind in "biufc" else array
+
+
+def _execute(program: Program, inputs: list[Any]) -> list[Any]:
+    return list(execute(program, inputs, []))
+
+
+__all__: Sequence[str] = ["Given", "Kept", "Recorder", "live_tensors"]

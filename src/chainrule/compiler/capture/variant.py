@@ -1,0 +1,98 @@
+"""A record put to use: arrays found, the program run, results and effects put where the function would have put them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core.mutation import root, written_by_step
+from ...core.tensor import Tensor, new, wrap
+from ...utils import _pytree as pytree
+from ..program.ir import Program
+from .capture import Ended, Place, Record
+from .recorder import Given, settled
+
+Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+Engine = Callable[[Program], Run]
+
+
+class Variant:
+    """One compiled form of a function, for arguments like those it was captured with.
+
+    ``positions`` says which of the call's tensors is which argument of the capture.
+    """
+
+    def __init__(self, record: Record, arguments: list[Tensor], engine: Engine) -> None:
+        self.record = record
+        self.run = engine(record.program)
+        position = {id(t): k for k, t in enumerate(arguments)}
+        self.finders = [_finder(g, position) for g in record.given]
+        stored = {i for i, _ in record.program.stores}
+        self.stored = sorted(stored)
+        self.leaves = record.leaves
+        self.plain = not record.rebound and not record.cleared and not stored
+        self.single = len(self.leaves) == 1 and record.structure.is_leaf()
+
+    def fits(self) -> bool:
+        """Whether the gradients are there that the program adds to, and no others."""
+        return all(tensor._grad is grad for tensor, grad in self.record.gradients)
+
+    def __call__(self, arguments: Sequence[Tensor]) -> Any:
+        """The function's result for the tensors among the arguments."""
+        sources = [find(arguments) for find in self.finders]
+        inputs = [s if type(s) is np.ndarray and s.flags.c_contiguous else np.array(s, order="C") for s in sources]
+        outputs = self.run(inputs, ())
+        if not self.plain:
+            self._effects(sources, inputs, outputs)
+        made = [self._leaf(leaf, sources, outputs) for leaf in self.leaves]
+        return made[0] if self.single else pytree.tree_unflatten(made, self.record.structure)
+
+    def _effects(self, sources: list[Any], inputs: list[Any], outputs: list[Any]) -> None:
+        for k in self.stored:
+            if sources[k] is not inputs[k] and isinstance(sources[k], np.ndarray):
+                np.copyto(sources[k], inputs[k])
+        written_by_step([sources[k] for k in self.stored if isinstance(sources[k], np.ndarray)], "a compiled program")
+        for tensor in self.record.cleared:
+            tensor._grad = None
+        for tensor, gradient, place in self.record.rebound:
+            value = settled(_seen(place, inputs, outputs))
+            if gradient:
+                tensor._grad = wrap(value)
+            else:
+                tensor._value = value
+
+    def _leaf(self, leaf: Any, sources: list[Any], outputs: list[Any]) -> Any:
+        if type(leaf) is Place:
+            return wrap(settled(_seen(leaf, sources, outputs)))
+        if type(leaf) is Ended:
+            out = new(Tensor)
+            out._value = settled(_seen(leaf.place, sources, outputs))
+            out._gn = leaf.node
+            return out
+        return leaf[1] if type(leaf) is tuple and len(leaf) == 2 and leaf[0] == "same" else leaf
+
+
+def _finder(given: Given, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Any]:
+    if given.draw is not None:
+        draw = given.draw
+        return lambda arguments: draw()
+    tensor, k = given.tensor, position.get(id(given.tensor))
+    if given.whole:
+        if k is None:
+            return lambda arguments: root(tensor._value)
+        return lambda arguments: root(arguments[k]._value)
+    if k is None:
+        return lambda arguments: tensor._value
+    return lambda arguments: arguments[k]._value
+
+
+def _seen(place: Place, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    """A cell's array as the tensor sees it."""
+    array = outputs[place.output] if place.output is not None else np.asarray(inputs[place.given])  # type: ignore[index]
+    if place.whole:
+        return array
+    size = array.dtype.itemsize
+    return np.ndarray(place.shape, array.dtype, array.reshape(-1), place.offset * size, tuple([s * size for s in place.strides]))
+

@@ -1,0 +1,177 @@
+"""``compile``: a function that captures what it is called with, keeps programs by what they depend on, and runs them."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..core.dtype import defaults
+from ..core.modes import MODES
+from ..core.tensor import Tensor
+from ..core.value import Value
+from ..utils import _pytree as pytree
+from .capture.capture import capture
+from .capture.reads import Surroundings
+from .capture.variant import Engine, Variant
+from .program.execute import prepare
+
+LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
+_TRIES = 3  # captures that end early before a function is left alone
+
+
+class Split(RuntimeError):
+    """A function that was to be one program (``fullgraph=True``) is not."""
+
+
+class _Kept(NamedTuple):
+    variant: Variant
+    surroundings: Surroundings
+
+
+class Compiled:
+    """What :func:`compile` gives: called like the function, with its results and effects."""
+
+    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, engine: Engine | None = None) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.fullgraph = fullgraph
+        self.engine = engine or default_engine()
+        self.kept: dict[Any, list[_Kept]] = {}
+        self.reasons: list[tuple[str, str]] = []  # (why it is not one program, the user's line)
+        self._failures: dict[Any, int] = {}
+        self._count = 0
+        self._warned = False
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if MODES.recorder is not None:  # part of a larger capture
+            return self.function(*args, **kwargs)
+        tensors: list[Tensor] = []
+        key = _key(args, kwargs, tensors)
+        if key is None:
+            return self.function(*args, **kwargs)
+        for kept in self.kept.get(key, ()):
+            if not kept.surroundings.changed() and kept.variant.fits():
+                return kept.variant(tensors)
+        if self._failures.get(key, 0) >= _TRIES:
+            return self.function(*args, **kwargs)
+        return self._capture(key, args, kwargs, tensors)
+
+    def _capture(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
+        if self._count >= LIMIT:
+            self._thrashing()
+            return self.function(*args, **kwargs)
+        surroundings = Surroundings(self.function)
+        if surroundings.why:
+            return self._left_alone(key, [(why, "") for why in surroundings.why], args, kwargs)
+        found = capture(self.function, args, kwargs)
+        why = list(found.why)
+        if found.record is not None and surroundings.changed():
+            again = Surroundings(self.function)
+            why.append(("the call changes what it reads in Python (an attribute, a list, a number)", ""))
+            if self._failures.get(key, 0) == 0:
+                self._failures[key] = 1  # a first call may make what later ones only use
+                del again
+                return found.result
+        if found.record is None or why:
+            self._failures[key] = self._failures.get(key, 0) + 1
+            self.reasons += [w for w in why if w not in self.reasons]
+            if self.fullgraph and self._failures[key] >= _TRIES:
+                raise Split(_told(self.reasons))
+            return found.result
+        self.kept.setdefault(key, []).insert(0, _Kept(Variant(found.record, tensors, self.engine), surroundings))
+        self._count += 1
+        return found.result
+
+    def _left_alone(self, key: Any, why: list[tuple[str, str]], args: Any, kwargs: Any) -> Any:
+        self._failures[key] = _TRIES
+        self.reasons += [w for w in why if w not in self.reasons]
+        if self.fullgraph:
+            raise Split(_told(self.reasons))
+        return self.function(*args, **kwargs)
+
+    def _thrashing(self) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{getattr(self, '__name__', 'the function')} was compiled for {LIMIT} kinds of arguments or surroundings and is called"
+                " with another one: from here on what is new runs uncompiled. Pass what varies as a tensor, or keep shapes the same.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def programs(self) -> list[Any]:
+        """The programs that have been compiled, the latest of a kind first."""
+        return [k.variant.record.program for kept in self.kept.values() for k in kept]
+
+    def program(self, *args: Any, **kwargs: Any) -> Any:
+        """The program for these arguments; runs the function if it has to be captured first.  ValueError where there is none."""
+        for _ in range(_TRIES):
+            key = _key(args, kwargs, [])
+            if self.kept.get(key):
+                return self.kept[key][0].variant.record.program
+            self(*args, **kwargs)
+        raise ValueError(_told(self.reasons))
+
+
+def _told(reasons: list[tuple[str, str]]) -> str:
+    lines = [f"  {why}" + (f", at {line}" if line else "") for why, line in reasons]
+    return "the function cannot be compiled as one program:\n" + "\n".join(lines)
+
+
+def default_engine() -> Engine:
+    """What runs programs here."""
+    return prepare
+
+
+def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:
+    """What a program depends on besides its surroundings; tensors are collected.  None where nothing can be captured."""
+    parts: list[Any] = [MODES.grad, MODES.inference, defaults.floating]
+    if MODES.vmaps or MODES.depth or MODES.saved_hooks or MODES.anomaly:
+        return None
+    for a in args:
+        if isinstance(a, Tensor):
+            v = a._value
+            if isinstance(v, Value):
+                return None
+            parts.append((v.shape, v.dtype, a._gn is None, type(a)))
+            tensors.append(a)
+        elif not _leaf(a, parts, tensors):
+            return None
+    for name, a in kwargs.items():
+        parts.append(name)
+        if not _leaf(a, parts, tensors):
+            return None
+    if len(tensors) > 1:
+        places = {id(t): k for k, t in enumerate(tensors)}
+        if len(places) != len(tensors):
+            parts.append(tuple([places[id(t)] for t in tensors]))
+    return tuple(parts)
+
+
+def _leaf(a: Any, parts: list[Any], tensors: list[Tensor]) -> bool:
+    """Add an argument of any kind to the key."""
+    if isinstance(a, Tensor):
+        v = a._value
+        if isinstance(v, Value) or (a._gn is not None and not a.is_leaf):
+            return False
+        parts.append((v.shape, v.dtype, a._gn is None, type(a)))
+        tensors.append(a)
+        return True
+    if a is None or isinstance(a, (int, float, complex, str, bytes)):
+        parts.append((type(a), a))
+        return True
+    if isinstance(a, (list, tuple, dict)):
+        leaves, structure = pytree.tree_flatten(a)
+        parts.append(str(structure))
+        return all(_leaf(x, parts, tensors) for x in leaves) if leaves != [a] else False
+    try:
+        hash(a)
+    except TypeError:
+        return False
+    parts.append((type(a), id(a)))
+    return True
