@@ -31,7 +31,8 @@ class Scene {
     pen.rect(h.x - h.width / 2, h.y - h.height / 2, h.width, h.height, 12, { fill: theme.hull, stroke: theme.line, dash: [4, 3] });
     if (scale < MIDDLE) return;
     const g = this.model.groups[h.group];
-    pen.text(`− ${g.name}${g.title ? " · " + g.title : ""}`, h.x - h.width / 2 + 10, h.y - h.height / 2 + 16, { size: 11, weight: 600, fill: theme.faint, most: h.width - 20 });
+    const size = scale < NEAR ? Math.min(16, 8 / scale) : 11;
+    pen.text(`− ${g.name}${g.title ? " · " + g.title : ""}`, h.x - h.width / 2 + 10, h.y - h.height / 2 + 5 + size, { size, weight: 600, fill: theme.faint, most: h.width - 20 });
   }
 
   links(pen, scale, view) {
@@ -135,6 +136,7 @@ class Scene {
       pen.rect(x + (kind === OPERATION ? 6 : 12), y + bar, 4, box.height - 2 * bar, 2, { fill: dim ? mix(theme.paper, colour, 0.4) : colour });
     }
     if (scale >= NEAR) this.texts(pen, item, { x, y, width: box.width, height: box.height }, row, dim);
+    else if (scale >= MIDDLE) this.largeTitle(pen, item, box, scale, dim);
     if (mark && scale >= MIDDLE) this.badge(pen, mark, x + box.width - 4, y);
   }
 
@@ -150,6 +152,14 @@ class Scene {
     pen.text(folding.cardLabel(item), left, box.y + 19, { size: 12.5, weight: 650, fill: computed ? ink : theme.faint, most });
     pen.text(lines[0], left, box.y + 34, { size: 11.5, fill: dim ? theme.faint : mix(theme.faint, theme.ink, 0.45), most });
     if (lines[1]) pen.text(lines[1], left, box.y + 48, { size: 11.5, weight: 550, fill: dim ? theme.faint : theme.accent, most });
+  }
+
+  /* From afar a card bears its name alone, as large as it goes. */
+  largeTitle(pen, item, box, scale, dim) {
+    const { theme } = this.colours, left = box.x - box.width / 2 + 20, size = Math.min(26, 9 / scale);
+    const { model } = this, group = this.folding.isGroup(item);
+    const text = group ? this.folding.label(item) : model.kind[item] === OPERATION ? model.name(item) || model.title(item) : model.cardLabel(item);
+    pen.text(text, left, box.y + size * 0.35, { size, weight: 600, fill: dim ? theme.faint : theme.ink, most: box.width - 28 });
   }
 
   badge(pen, mark, x, y) {
