@@ -120,26 +120,26 @@ def _explore(target: Target, options: Options) -> int:
 
 def _intercept(seen: Callable[[Any, Any], None]) -> Callable[[], None]:
     """Have ``seen(tensor, gradient)`` called before every backward; gives what undoes that."""
-    import chainrule
     from chainrule import autograd
+    from chainrule.core.tensor import Tensor
 
-    method, function = chainrule.Tensor.backward, autograd.backward
+    method, function = Tensor.backward, autograd.backward
 
     def tensor_backward(self: Any, gradient: Any = None, *args: Any, **kw: Any) -> None:
         seen(self, gradient)
         method(self, gradient, *args, **kw)
 
     def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kw: Any) -> None:
-        first = tensors if isinstance(tensors, chainrule.Tensor) else tensors[0]
-        gradient = grad_tensors if grad_tensors is None or isinstance(grad_tensors, chainrule.Tensor) else grad_tensors[0]
+        first = tensors if isinstance(tensors, Tensor) else tensors[0]
+        gradient = grad_tensors if grad_tensors is None or isinstance(grad_tensors, Tensor) else grad_tensors[0]
         seen(first, gradient)
         function(tensors, grad_tensors, *args, **kw)
 
-    chainrule.Tensor.backward = tensor_backward  # type: ignore[method-assign]
+    Tensor.backward = tensor_backward  # type: ignore[method-assign]
     autograd.backward = backward
 
     def restore() -> None:
-        chainrule.Tensor.backward = method  # type: ignore[method-assign]
+        Tensor.backward = method  # type: ignore[method-assign]
         autograd.backward = function
 
     return restore
@@ -147,7 +147,7 @@ def _intercept(seen: Callable[[Any, Any], None]) -> Callable[[], None]:
 
 def _show_variable(options: Options, backwards: int, show: Callable[..., None]) -> int:
     """Show a variable of the program that has ended; gives the exit status."""
-    from chainrule import Tensor
+    from chainrule.core.tensor import Tensor
 
     everything = vars(sys.modules["__main__"])
     variables = {k: v for k, v in everything.items() if isinstance(v, Tensor) and v.grad_fn is not None}
