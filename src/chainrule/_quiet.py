@@ -6,6 +6,7 @@ result: every product is computed at the full precision of its dtype.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from types import ModuleType
@@ -41,10 +42,13 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Run matrix products on `n` threads; RuntimeError unless `n` is a positive int."""
+    """Run matrix products and compiled programs on `n` threads; RuntimeError unless `n` is a positive int."""
     from chainrule import _blas
 
     _blas.set_num_threads(_positive(n, "set_num_threads"))
+    pool = sys.modules.get("chainrule.compiler.native.pool")
+    if pool is not None:
+        pool.set_num_threads(n)
 
 
 def get_num_interop_threads() -> int:
