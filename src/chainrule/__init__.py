@@ -75,8 +75,8 @@ from .ops.margin_losses import cosine_embedding_loss, hinge_embedding_loss, marg
 from .ops.masking import argwhere, index_put, masked_fill, masked_scatter, masked_select, nonzero
 from .ops.matmul import bmm, dot, ger, inner, matmul, mm, mv, outer, vdot
 from .ops.matrices import (
-    cholesky, cholesky_inverse, cholesky_solve, det, inverse, logdet, lu_solve, lu_unpack, matrix_exp, matrix_power, orgqr, pinverse, qr,
-    slogdet, svd, triangular_solve,
+    cholesky, cholesky_inverse, cholesky_solve, det, geqrf, inverse, logdet, lu_solve, lu_unpack, matrix_exp, matrix_power, orgqr,
+    pinverse, qr, slogdet, svd, triangular_solve,
 )
 from .ops.norm import dist, frobenius_norm, norm, renorm
 from .ops.normalisation import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
@@ -119,6 +119,7 @@ from .ops.trig import (
     hypot, rad2deg, sin, sinc, sinh, tan, tanh,
 )
 from .ops.unique import bincount, unique, unique_consecutive
+from .ops.weight_norm import norm_except_dim
 from .ops.writes import fill
 from .torch_version import __version__
 # fmt: on

@@ -98,6 +98,8 @@ ROWS = [
     of("tensorinv", "linalg_inv", lambda T, x: T.linalg.tensorinv(regular(T, x).reshape(2, 2, 4), ind=2), real(4, 4)),
     of("tensorsolve", "linalg_solve", lambda T, a, b: T.linalg.tensorsolve(regular(T, a).reshape(2, 2, 4), b), real(4, 4), real(2, 2)),
     of("lstsq", "linalg_pinv", lambda T, a, b: T.linalg.lstsq(a, b)[0], real(4, 2), real(4, 2)),
+    of("geqrf", "geqrf", lambda T, x: T.geqrf(x), real(4, 3), differentiable=False),
+    of("norm_except_dim", "linalg_vector_norm", lambda T, x: T.norm_except_dim(x, 2, 1), real(3, 2)),
     of("linalg vander", "cumprod", lambda T, x: T.linalg.vander(x, N=4), real(2, 3)),
 ]  # fmt: skip
 

@@ -64,6 +64,7 @@ from . import (
     triangle,
     trig,
     unique,
+    weight_norm,
     writes,
 )
 
@@ -131,5 +132,6 @@ __all__ = [
     "triangle",
     "trig",
     "unique",
+    "weight_norm",
     "writes",
 ]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import return_types
+from ..core.batching import same
+from ..core.op import Op
 from ..core.tensor import Tensor
 from . import declare, linalg
 from .linear_systems import identity_of, triangular
@@ -120,7 +124,22 @@ def orgqr(input: Tensor, input2: Tensor) -> Tensor:
     return linalg.householder_product(input, input2)
 
 
+def _geqrf(x: Any) -> tuple[Any, Any]:
+    h, tau = np.linalg.qr(x, mode="raw")
+    return np.ascontiguousarray(mT(h)), tau
+
+
+geqrf_op = Op("geqrf", _geqrf, kind="general", outputs=2, batch=same)
+
+
+@declare.method
+def geqrf(input: Tensor, *, out: Any = None) -> Any:
+    """The named tuple (a, tau) of the QR factorisation as LAPACK keeps it: see :func:`linalg.householder_product`."""
+    checked("geqrf", input)
+    return linalg.done(return_types.geqrf(geqrf_op(input)), out)
+
+
 __all__ = [
-    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "inverse", "logdet", "lu_solve", "lu_unpack", "matrix_exp", "matrix_power",
-    "orgqr", "pinverse", "qr", "slogdet", "svd", "triangular_solve",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "geqrf", "inverse", "logdet", "lu_solve", "lu_unpack", "matrix_exp",
+    "matrix_power", "orgqr", "pinverse", "qr", "slogdet", "svd", "triangular_solve",
 ]  # fmt: skip

@@ -12,7 +12,21 @@ __all__ = [
 ]  # fmt: skip
 
 
+# What stands on the modules loads at first use: modules stand on this package.
+_LATER = {
+    "parametrizations": "", "parametrize": "", "remove_spectral_norm": "_spectral_norm", "remove_weight_norm": "_weight_norm",
+    "spectral_norm": "_spectral_norm", "weight_norm": "_weight_norm",
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
+    import importlib
+
+    home = _LATER.get(name)
+    if home is not None:
+        found = importlib.import_module(f"{__name__}.{home or name}")
+        globals()[name] = found = getattr(found, name) if home else found
+        return found
     from ...alias import missing_name
 
     raise missing_name(__name__, name)
