@@ -121,7 +121,7 @@ def test_backward_not_called():
     loss = (w * w).sum()
     says(torch.why(w), "no-backward", "loss depends on it, but backward() was not called on loss", "loss.backward()")
     with torch.why.watch():
-        other = (w + 1).sum()
+        other = (w + 1).sum()  # noqa: F841
         line = here()
     del loss
     says(torch.why(w), "no-backward", "other depends on it", "other.backward()", line)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.floating_flags import quiet
 from ..core.tensor import Tensor
-from .graph import Graph, Step, Variable, trace_back
+from .graph import Graph, Step, Variable, ones_like, pull_from, trace_back
 from .values import fill
 from .why_none import AGAIN, Asked
 from .why_report import Finding
@@ -46,7 +48,24 @@ def look(y: Tensor, cotangent: Tensor | None = None) -> Graph:
     with quiet():
         graph = trace_back(y, None, cotangent)
         fill(graph)
+    _SAVED[graph] = [step.node.saved for step in graph.steps]
     return graph
+
+
+# What the nodes of a graph had saved: a question may come after backward has freed it.
+_SAVED: weakref.WeakKeyDictionary[Graph, list[Any]] = weakref.WeakKeyDictionary()
+
+
+def slopes(graph: Graph, step: Step) -> Sequence[Any]:
+    """What the step makes of a cotangent of ones, also after the tape was freed."""
+    node = step.node
+    before = node.saved
+    node.saved = _SAVED[graph][step.number]
+    try:
+        with quiet():
+            return pull_from(step, ones_like(arrays(step.arrived)[0]))
+    finally:
+        node.saved = before
 
 
 def unknown(asked: Asked, what: str) -> list[Finding]:
@@ -110,7 +129,7 @@ class Telling:
         return names.data.get(id(v.value), "a constant")
 
     def layer(self, step: Step) -> str:
-        """``in Net.0 (…)`` or ``after fc1.weight``: which part of the model the step belongs to."""
+        """``in Net.0`` or ``after model.0``: which part of the model the step belongs to."""
         seen = self.asked.seen
         path = seen.module(step.node) if seen is not None else ""
         if path:
@@ -122,7 +141,7 @@ class Telling:
                 if v is None:
                     continue
                 if v.leaf is not None and id(v.leaf) in self.asked.names.scopes:
-                    return f" after {self.asked.name_of(v.leaf)}"
+                    return f" after {self.asked.names.scopes[id(v.leaf)]}"
                 if v.producer is not None and id(v.producer) not in passed:
                     passed.add(id(v.producer))
                     stack.append(v.producer)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Step, ones_like, pull_from
-from .why_graph import Telling, arrays, below, family, graph_of, number, shown, unknown
+from .graph import Graph, Step
+from .why_graph import Telling, arrays, below, family, graph_of, number, shown, slopes, unknown
 from .why_none import Asked
 from .why_report import Finding
 
@@ -20,6 +20,7 @@ _CHOOSERS = frozenset(
     median kthvalue topk masked_select embedding""".split()
 )
 _ROUNDING = frozenset("round floor ceil trunc sign heaviside floor_divide sgn div_floor div_trunc round_decimals".split())
+_JOINING = frozenset("stack cat put_view copy_slices expand view".split())
 _PRODUCTS = frozenset("mul matmul mm bmm mv dot addmm baddbmm linear linear_mm linear_row row_mm convolution addmv".split())
 
 
@@ -70,6 +71,10 @@ def _partly(telling: Telling, ways: list[tuple[Step, int]]) -> list[Finding]:
 def cause(telling: Telling, step: Step, i: int) -> Finding:
     """What made the cotangent of input ``i`` zero at this step."""
     name = family(step.opname)
+    if name in _JOINING:
+        chosen = _narrowed(step)
+        if chosen is not None:
+            return cause(telling, *chosen)
     x = step.inputs[i]
     value = None if x is None else x.value
     for names, tell in _TELLERS:
@@ -81,6 +86,21 @@ def cause(telling: Telling, step: Step, i: int) -> Finding:
         "flat", f"The derivative of {name} is zero at its argument, {shown(value)}{telling.layer(step)}.",
         "start from another point, or use a function that is not flat there", telling.line(step),
     )  # fmt: skip
+
+
+def _narrowed(step: Step) -> tuple[Step, int] | None:
+    """The nearest step towards the loss that let only a part of its cotangent through: a joining step just passes that on."""
+    stack, passed = [step], {id(step)}
+    while stack:
+        for out in stack.pop(0).outputs:
+            for consumer, i in out.consumers:
+                ct, g = consumer.left[i], arrays(consumer.arrived)
+                if ct is not None and g and np.mean(np.asarray(ct) != 0) < np.mean(np.asarray(g[0]) != 0):
+                    return (consumer, i) if family(consumer.opname) not in _JOINING else None
+                if id(consumer) not in passed:
+                    passed.add(id(consumer))
+                    stack.append(consumer)
+    return None
 
 
 def dead_share(step: Step) -> float | None:
@@ -155,7 +175,7 @@ def _on_rounding(telling: Telling, step: Step, i: int, value: Any) -> Finding | 
 def _underflow(telling: Telling, step: Step, i: int) -> Finding | None:
     """The product is too small for the dtype, though neither factor is zero."""
     try:
-        slope = pull_from(step, ones_like(arrays(step.arrived)[0]))[i]
+        slope = slopes(telling.graph, step)[i]
     except (RuntimeError, IndexError, AttributeError):
         return None
     if slope is None or not np.any(slope):
