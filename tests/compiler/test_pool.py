@@ -187,3 +187,26 @@ def test_a_forked_child_starts_its_own_workers() -> None:
 
 def test_nothing_starts_before_it_is_used() -> None:
     assert script("import threading\nprint(threading.active_count())\n" + COUNT + "print(threading.active_count())") == "1\n3\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_an_interrupt_comes_through_and_the_pool_goes_on() -> None:
+    code = (
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\ncounts = np.zeros(100, np.int64)\ncalls = 0\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.2)\nsignal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))\n"
+        "try:\n    while True:\n        assert go(counts, 100, 8) == 0\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n"
+        "assert counts.min() == counts.max() > 0\ncounts[:] = 0\nassert go(counts, 100, 8) == 0 and (counts == 1).all()\nprint('again')"
+    )
+    assert script(code) == "interrupted\nagain\n"
+
+
+def test_an_interrupt_while_workers_start_is_raised_afterwards() -> None:
+    code = (
+        "from chainrule.compiler.native import pool\nimport time\nones = pool._the_pool()\nreal, raised = ones._start_workers, []\n"
+        "def start():\n    if not raised:\n        raised.append(1)\n        raise KeyboardInterrupt\n    real()\n"
+        "ones._start_workers = start\nimport signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "try:\n    counts = np.zeros(100, np.int64)\n    assert go(counts, 100, 8) == 0 and (counts == 1).all()\n    time.sleep(5)\n"
+        "except KeyboardInterrupt:\n    print('interrupted', int(counts.sum()))"
+    )
+    assert script(code) == "interrupted 100\n"
