@@ -90,3 +90,85 @@ class Buffer(Tensor, metaclass=_BufferKind):
         b.persistent = persistent
         b._is_buffer = True
         return b
+
+
+class _Uninitialized:
+    """What an uninitialised parameter and buffer have in common: no shape yet, but a dtype and a device."""
+
+    cls_to_become: Any = None
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary parameter (or tensor) of ``shape``, whose values are not set yet."""
+        from ..ops.factories import empty
+
+        me: Any = self
+        made = empty(shape, device=me.data.device if device is None else device, dtype=me.data.dtype if dtype is None else dtype)
+        me._value = made._value
+        me.__class__ = self.cls_to_become
+
+    @property
+    def shape(self) -> Any:
+        """RuntimeError: there is none."""
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in `load_state_dict` when trying"
+            " to load an uninitialized parameter into an initialized one. Call `forward` to initialize the parameters before accessing"
+            " their attributes."
+        )
+
+    def share_memory_(self) -> Any:
+        """RuntimeError: there is no memory."""
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the parameters before calling"
+            " `module.share_memory()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        me: Any = self
+        if id(self) not in memo:
+            memo[id(self)] = type(me).make(me.requires_grad, me.data.device, me.data.dtype)
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        me: Any = self
+        return (type(self), (me.requires_grad,))
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether a parameter or buffer has no shape yet."""
+    return isinstance(param, _Uninitialized)
+
+
+class UninitializedParameter(_Uninitialized, Parameter):  # type: ignore[metaclass]
+    """A parameter whose shape the first input will tell; see :meth:`materialize`."""
+
+    cls_to_become = Parameter
+
+    @classmethod
+    def make(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:  # type: ignore[override]
+        """The constructor's work."""
+        from ..ops.factories import empty
+
+        p = new(cls)
+        p._value = empty(0, device=device, dtype=dtype)._value
+        p._gn = LEAF if requires_grad else None
+        return p
+
+
+class UninitializedBuffer(_Uninitialized, Tensor, metaclass=_Kind):  # type: ignore[metaclass]
+    """A buffer whose shape the first input will tell."""
+
+    cls_to_become = Tensor
+
+    @classmethod
+    def make(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True) -> Any:
+        """The constructor's work."""
+        b = UninitializedParameter.make(requires_grad, device, dtype)
+        b.__class__ = cls
+        b.persistent = persistent
+        b._is_buffer = True
+        return b

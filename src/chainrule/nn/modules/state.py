@@ -158,8 +158,10 @@ class StateMethods:
 
     def _load_one(self, name: str, key: str, target: Any, value: Any, assign: bool, errors: list[str]) -> None:
         from ...autograd.grad_mode import no_grad
-        from ..parameter import Parameter
+        from ..parameter import Parameter, is_lazy
 
+        if is_lazy(target):  # what comes has no values either
+            return
         if not isinstance(value, Tensor):
             errors.append(
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but received'
