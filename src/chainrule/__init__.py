@@ -141,7 +141,7 @@ _HOMES = {
     "get_autocast_dtype": "amp.autocast_mode", "get_autocast_gpu_dtype": "amp.autocast_mode",
     "is_anomaly_check_nan_enabled": "autograd.anomaly_mode", "is_anomaly_enabled": "autograd.anomaly_mode",
     "is_autocast_cache_enabled": "amp.autocast_mode", "is_autocast_cpu_enabled": "amp.autocast_mode",
-    "is_autocast_enabled": "amp.autocast_mode", "load": "serialization", "save": "serialization",
+    "is_autocast_enabled": "amp.autocast_mode", "lint": "explain.lint", "load": "serialization", "save": "serialization",
     "set_autocast_cache_enabled": "amp.autocast_mode", "set_autocast_cpu_enabled": "amp.autocast_mode",
     "set_autocast_dtype": "amp.autocast_mode", "set_autocast_enabled": "amp.autocast_mode", "vmap": "func", "why": "explain.why",
 }  # fmt: skip
