@@ -6,18 +6,23 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.tensor import Tensor
 from ..core.value import Value
 from .chain import Chains, Path
+from .differences import Check, check
 from .explorer_names import Names, caller, names_in
 from .folding import Unit, units_of
 from .graph import Graph, Variable, trace_back
 from .naming import give_names
+from .rendered import to_dict, to_html, to_latex, to_markdown, to_page
 from .told import Line, Told, Writer, tell
 from .tree import tree_lines
 from .values import fill
+
+if TYPE_CHECKING:
+    from .symbolic import Symbolic
 
 STYLES = {
     "name": "bold cyan", "leaf": "bold green", "expression": "", "value": "yellow", "label": "magenta", "formula": "cyan",
@@ -149,6 +154,44 @@ class Derivation:
     def text(self) -> str:
         """The derivation as plain text."""
         return "\n".join(["".join([part for _, part in line]).rstrip() for line in self._lines()])
+
+    def latex(self) -> str:
+        """The derivation as LaTeX (an ``align*`` environment, which needs amsmath)."""
+        return to_latex(self.graph, self.units, self._chains, self.digits)
+
+    def markdown(self) -> str:
+        """The derivation as a Markdown table, followed by the chains as LaTeX."""
+        return to_markdown(self.graph, self.units, self._chains, Writer(self.graph, self.digits))
+
+    def html(self) -> str:
+        """A whole page, which needs nothing from the network."""
+        return to_page(f"∂{self.graph.output.name}", self.text(), self.latex())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The derivation as data that JSON can hold; large arrays are summarised."""
+        return to_dict(self.graph, self.steps, self._chains, self.digits)
+
+    def _repr_html_(self) -> str:
+        return to_html(self.graph, self.units, self._chains, Writer(self.graph, self.digits))
+
+    # -- checks ----------------------------------------------------------------------------------------------------------
+
+    def check(self, tolerance: float = 1e-3) -> Check:
+        """Compare the gradients with central differences of the program, which is run again in double precision.
+
+        ``print`` the answer to see the error of each; it is true where all are within ``tolerance`` (relative to the
+        gradient's greatest element).
+        """
+        return check(self.graph, tolerance)
+
+    def symbolic(self) -> Symbolic:
+        """The derivative's closed form through SymPy, checked against the tape; of scalar programs.
+
+        Raises ImportError without SymPy, and TypeError for programs with tensors or functions that SymPy does not know.
+        """
+        from .symbolic import closed_form
+
+        return closed_form(self.graph)
 
     def __str__(self) -> str:
         return self._coloured() or self.text()

@@ -17,8 +17,7 @@ def tree_lines(graph: Graph, units: list[Unit], writer: Writer) -> list[Line]:
     """The whole tree as lines."""
     maker: dict[Variable, Unit] = {}
     for unit in units:
-        for v in unit.leaving(graph.output) if unit.kind != "step" else unit.step.outputs:
-            maker[v] = unit
+        maker.update(dict.fromkeys(unit.leaving(graph.output) if unit.kind != "step" else unit.step.outputs, unit))
     weights = _weights(units, maker)
     lines: list[Line] = []
     shown: set[Any] = set()
@@ -26,10 +25,11 @@ def tree_lines(graph: Graph, units: list[Unit], writer: Writer) -> list[Line]:
     stack: list[tuple[Variable, str, str]] = [(graph.output, "", "")]
     while stack:
         v, first, below = stack.pop()
-        unit = maker.get(v)
-        if unit is None:
+        made_by = maker.get(v)
+        if made_by is None:
             lines.append([("tree", first), *_leaf(v, writer)])
             continue
+        unit = made_by
         if unit in shown:
             lines.append([("tree", first), ("name", v.name), ("hint", "   as above")])
             continue
