@@ -62,3 +62,16 @@ def test_weights_may_come_from_a_state() -> None:
     lazy.load_state_dict(ready.state_dict())
     x = torch.randn(4, 3)
     assert torch.equal(lazy(x), ready(x)) and repr(lazy) == repr(ready)
+
+
+def test_one_device() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
+    x = torch.randn(2, 1, 3, 3)
+    wrapped = nn.DataParallel(net)
+    assert list(wrapped.state_dict())[0] == "module.0.weight"
+    synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(net))
+    assert repr(synced[1]).startswith("SyncBatchNorm(2, eps=1e-05")
+    assert torch.equal(wrapped(x), synced(x))
+    assert nn.utils.skip_init(nn.Linear, 3, 2).weight.shape == (2, 3)
+    with pytest.raises(RuntimeError, match="Module must support a 'device' arg"):
+        nn.utils.skip_init(nn.ReLU)
