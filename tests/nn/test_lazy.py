@@ -68,7 +68,7 @@ def test_one_device() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
     x = torch.randn(2, 1, 3, 3)
     wrapped = nn.DataParallel(net)
-    assert list(wrapped.state_dict())[0] == "module.0.weight"
+    assert next(iter(wrapped.state_dict())) == "module.0.weight"
     synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(net))
     assert repr(synced[1]).startswith("SyncBatchNorm(2, eps=1e-05")
     assert torch.equal(wrapped(x), synced(x))

@@ -203,3 +203,12 @@ def test_meta_modules_are_filled_later() -> None:
     with pytest.raises(NotImplementedError, match="to_empty"):
         layer.to("cpu")
     assert layer.to_empty(device="cpu").weight.device.type == "cpu"
+
+
+def test_pytorchs_module_names() -> None:
+    """Programs take base classes from the modules where PyTorch has them."""
+    from chainrule.nn.modules import batchnorm, conv, instancenorm, normalization, utils
+
+    assert issubclass(nn.BatchNorm2d, batchnorm._BatchNorm) and issubclass(nn.ConvTranspose1d, conv._ConvNd)
+    assert issubclass(nn.InstanceNorm1d, instancenorm._InstanceNorm) and normalization.LayerNorm is nn.LayerNorm
+    assert utils._triple(2) == (2, 2, 2) and utils._single([5]) == (5,)
