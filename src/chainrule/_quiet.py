@@ -190,15 +190,20 @@ def compile(
     isolate_recompiles: bool = False,
     shapes_spec: Any = None,
 ) -> Any:
-    """The function or module itself, which runs as it would without; also as a decorator, with or without keywords.
+    """The function or module, captured as a program at its first calls; also as a decorator, with or without keywords.
+
+    A program stands for the function as long as shapes, dtypes and everything else that the function reads are the same.  What
+    cannot be one program (a branch on a tensor's value, an effect in Python) runs as it is written; with ``fullgraph=True`` it
+    raises RuntimeError, which says what and where.  The back ends ``"eager"`` and callables leave the function as it is.
 
     RuntimeError for an unknown `mode`, a `mode` together with `options`, or an unknown `backend`.
 
+    >>> import chainrule as torch
     >>> @compile(fullgraph=True)
     ... def double(x):
     ...     return 2 * x
-    >>> double(4)
-    8
+    >>> double(torch.tensor([1.0, 2.0]))
+    tensor([2., 4.])
     """
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
@@ -209,7 +214,11 @@ def compile(
 
         raise InvalidBackend(backend)
     if model is None:
-        return lambda fn: compile(fn)
+        return lambda fn: compile(fn, fullgraph=fullgraph, backend=backend, disable=disable)
     if not callable(model):
         raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
-    return model
+    if disable or backend == "eager" or (callable(backend) and not isinstance(backend, str)):
+        return model
+    from chainrule.compiler.front import compiled
+
+    return compiled(model, fullgraph=fullgraph)

@@ -309,3 +309,62 @@ def test_methods_and_copies() -> None:
         equal(run[0](torch.ones(3)), torch.ones(3))
         equal(run[1](torch.ones(3)), torch.full((3,), 3.0))
     equal(copy.deepcopy(first)(torch.ones(3)), torch.ones(3))
+
+
+def test_what_only_arrays_have_is_no_error() -> None:
+    p = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([p], lr=0.1)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        (p * x).sum().backward()
+        optimizer.step()
+        return np.float32(x._value.flags.c_contiguous) + torch.rand(1)
+
+    run = Compiled(step)
+    torch.manual_seed(0)
+    for _ in range(3):
+        run(torch.ones(3))
+    assert run.reasons[0][0].startswith("something that only an array has")
+    np.testing.assert_allclose(p.detach().numpy(), 0.7, rtol=1e-5)
+    assert float(optimizer.state[p]["step"]) == 3
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    equal(after, torch.rand(4)[3:])
+
+
+def test_hooks_and_seeds_are_run_every_time() -> None:
+    seen: list[int] = []
+    p = torch.nn.Parameter(torch.ones(3))
+    p.register_hook(lambda g: seen.append(1))
+
+    def step() -> None:
+        (p * 2).sum().backward()
+
+    run = Compiled(step)
+    for _ in range(4):
+        run()
+    assert len(seen) == 4
+
+    def seeded() -> Any:
+        torch.manual_seed(5)
+        return torch.rand(2)
+
+    run = Compiled(seeded)
+    equal([run() for _ in range(3)], [seeded() for _ in range(3)])
+
+
+def test_public_names() -> None:
+    @torch.compile
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    equal(twice(torch.ones(2)), torch.full((2,), 2.0))
+    model = torch.compile(torch.nn.Linear(2, 3))
+    assert list(model.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"]
+    assert model.in_features == 2 and repr(model).startswith("OptimizedModule(")
+    x = torch.ones(4, 2)
+    equal(model(x).detach(), model._orig_mod(x).detach())
+    model(x).sum().backward()
+    assert model.weight.grad is not None
+    assert torch.compile(twice.function, backend="eager") is twice.function

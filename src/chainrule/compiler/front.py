@@ -11,6 +11,7 @@ from ..core.dtype import defaults
 from ..core.modes import MODES
 from ..core.tensor import Tensor
 from ..core.value import Value
+from ..nn.modules.module import Module
 from ..utils import _pytree as pytree
 from .capture.capture import capture
 from .capture.reads import Surroundings
@@ -68,7 +69,7 @@ class Compiled:
         surroundings = Surroundings(self.function)
         if surroundings.why:
             return self._left_alone(key, [(why, "") for why in surroundings.why], args, kwargs)
-        found = capture(self.function, args, kwargs)
+        found = capture(self.function, args, kwargs, surroundings.optimizers)
         why = list(found.why)
         if found.record is not None and surroundings.changed():
             again = Surroundings(self.function)
@@ -116,6 +117,35 @@ class Compiled:
                 return self.kept[key][0].variant.record.program
             self(*args, **kwargs)
         raise ValueError(_told(self.reasons))
+
+
+class OptimizedModule(Module):
+    """A module whose calls are compiled; everything else is the module's, which is ``_orig_mod``."""
+
+    def __init__(self, module: Module, fullgraph: bool) -> None:
+        super().__init__()
+        self._orig_mod = module
+        object.__setattr__(self, "_compiled", Compiled(module.__call__, fullgraph=fullgraph))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self._compiled(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == "_orig_mod":
+                raise
+            return getattr(self._orig_mod, name)
+
+
+def compiled(model: Any, *, fullgraph: bool = False) -> Any:
+    """A function or module as :func:`chainrule.compile` gives it; what is compiled already stays."""
+    if isinstance(model, (Compiled, OptimizedModule)):
+        return model
+    if isinstance(model, Module):
+        return OptimizedModule(model, fullgraph)
+    return model if isinstance(model, type) else Compiled(model, fullgraph=fullgraph)
 
 
 def _told(reasons: list[tuple[str, str]]) -> str:

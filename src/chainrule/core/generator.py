@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import numpy as np
 
 from .device import cpu, device
+from .modes import MODES
 from .naming import TorchNamed, type_name
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ def _unit_float64(high: Words, low: Words) -> NDArray[np.float64]:
     return unit
 
 
+def _tell_capture() -> None:
+    """A stream that starts anew inside of a function is not what a compiled program repeats."""
+    if MODES.recorder is not None:
+        MODES.recorder.note("a random stream is started anew")
+
+
+
 class Generator(metaclass=TorchNamed):
     """A stream of random numbers: for the same seed, those of `torch.Generator()` on the CPU.
 
@@ -173,6 +181,7 @@ class Generator(metaclass=TorchNamed):
 
         RuntimeError if it is not an integer, ValueError if it is out of range.
         """
+        _tell_capture()
         with self.lock:
             self._restart(_as_seed(seed))
         return self
@@ -206,6 +215,7 @@ class Generator(metaclass=TorchNamed):
 
     def _set_state_array(self, state: NDArray[np.uint8]) -> None:
         """Take over a state in PyTorch's bytes; TypeError or RuntimeError if `state` is not one."""
+        _tell_capture()
         if not isinstance(state, np.ndarray):
             raise TypeError(f"expected a torch.ByteTensor, but got {type_name(state)}")
         if state.dtype != np.uint8:

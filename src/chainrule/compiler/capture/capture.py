@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ...core.node import Node
+from ...core.generator import default_generator
+from ...core.node import HOOKED, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
@@ -60,19 +61,31 @@ class Captive(NamedTuple):
     why: list[tuple[str, str]]
 
 
-def capture(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], run: Any = None) -> Captive:
+def capture(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (), run: Any = None
+) -> Captive:
     """Call the function; its effects and result are those of an ordinary call.
 
-    ``run(program, inputs)`` computes the program; NumPy does unless given.
+    ``run(program, inputs)`` computes the program; NumPy does unless given.  ``optimizers`` are those whose state goes back should the
+    function ask of a captured value what only an array has; it is then called again, uncaptured.
     """
     recorder = Recorder()
     collecting = gc.isenabled()
     gc.disable()
     before = {id(t): t._grad for t in live_tensors() if t._grad is not None}
+    undo = Undo(optimizers)
     try:
         recorder.open()
         try:
             result = function(*args, **kwargs)
+        except (AttributeError, TypeError) as error:
+            if recorder.closed or Captured.__name__ not in str(error):
+                recorder.flush("an exception")
+                raise
+            recorder.note(f"something that only an array has ({error})")
+            recorder.discard()
+            undo.restore()
+            return Captive(function(*args, **kwargs), None, recorder.breaks)
         except BaseException:
             recorder.flush("an exception")
             raise
@@ -88,8 +101,34 @@ def capture(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
             gc.enable()
 
 
+class Undo:
+    """What a capture changes outside of tensors' memory: gradients, places on the tape, optimizers' state, the generator."""
+
+    def __init__(self, optimizers: Sequence[Any]) -> None:
+        self.tensors = [(t, t._grad, t._gn) for t in live_tensors()]
+        self.states = [(o, {p: dict(s) for p, s in o.state.items()}) for o in optimizers]
+        self.generator = default_generator._get_state_array()
+
+    def restore(self) -> None:
+        for tensor, grad, gn in self.tensors:
+            for name, value in (("_grad", grad), ("_gn", gn)):
+                if getattr(tensor, name) is not value:
+                    setattr(tensor, name, value)
+        for optimizer, states in self.states:
+            for p in list(optimizer.state):
+                if p in states:
+                    optimizer.state[p].clear()
+                    optimizer.state[p].update(states[p])
+                else:
+                    del optimizer.state[p]
+        default_generator._set_state_array(self.generator)
+
+
 def _record(recorder: Recorder, result: Any, before: dict[int, Any]) -> Record | None:
     """What stays after the call; None (and the reason noted) where something stays that a later call could not renew."""
+    if HOOKED or any(t._hooks or t._post_hooks for t, _, mine in recorder.swapped if mine._cell is not None):
+        recorder.note("a hook is called on the way")
+        return None
     leaves, structure = pytree.tree_flatten(result)
     originals = {id(t): mine for t, _, mine in recorder.swapped}
     outputs: dict[int, int] = {}

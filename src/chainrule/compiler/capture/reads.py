@@ -32,10 +32,10 @@ class Surroundings:
     def __init__(self, function: Any) -> None:
         self.probes: list[Probe] = []
         self.why: list[str] = []
-        self.groups: list[dict[str, Any]] = []
+        self.optimizers: list[Any] = []
         self._seen: set[int] = set()
         self._hold: list[Any] = []  # identities stay taken
-        self._names: set[str] = {"__call__", "forward"}
+        self._names: set[str] = {"__call__", "forward", "backward", "setup_context"}
         self._kinds: list[type] = []
         self._walk(function, 0)
         self._methods()
@@ -55,6 +55,8 @@ class Surroundings:
             return
         self._seen.add(id(value))
         self._hold.append(value)
+        if isinstance(value, type) and not _ours(value.__module__) and value.__module__ != "builtins":
+            self._kinds.append(value)
         if depth > _DEPTH or isinstance(value, (Tensor, type, Op, types.BuiltinFunctionType)):
             return
         kind = type(value)
@@ -120,8 +122,8 @@ class Surroundings:
 
     def _optimizer(self, value: Any) -> None:
         self._probe(lambda: (id(value.state), len(value.state), len(value.param_groups)))
+        self.optimizers.append(value)
         for group in value.param_groups:
-            self.groups.append(group)
             self._probe(lambda group=group: [_mark(v) for k, v in group.items() if k != "params"])  # type: ignore[misc]
             self._probe(lambda group=group: [id(p) for p in group["params"]])  # type: ignore[misc]
 

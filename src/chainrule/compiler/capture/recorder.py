@@ -214,6 +214,13 @@ class Recorder:
             self.note(why)
             self.finish(None)
 
+    def discard(self) -> None:
+        """Forget what was recorded: every tensor has the array that it had."""
+        self.closed = True
+        MODES.recorder = None
+        for tensor, raw, _ in self.swapped:
+            tensor._value = raw
+
     def finish(self, run: Callable[..., list[Any]] | None, record: Any = None) -> None:
         """Compute every cell that is alive (of a record: what it gives) and give all tensors arrays again."""
         self.closed = True

@@ -30,7 +30,8 @@ _COMPOSED = frozenset(
         "scaled_dot_product_attention", "lstm_layer", "gru_layer", "rnn_layer", "addmm", "addmv", "addr", "baddbmm", "addbmm",
     }
 )  # fmt: skip
-_SYMBOLIC = frozenset({"smooth_l1_loss", "huber_loss", "soft_margin_loss", "rrelu_slopes"})
+_SYMBOLIC = frozenset({"smooth_l1_loss", "huber_loss", "soft_margin_loss"})
+_COUNTED = frozenset({"masked_select"})  # how many elements the result has depends on values
 
 
 def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
@@ -43,8 +44,10 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
         return wrap(recorder.value_of(args[0]))
     if op.name == "sample_like":
         return wrap(recorder.drawn(tuple(args[0].shape), lambda s: op.impl(np.empty(s), **kw)))
-    if op.name in ("draw", "to_meta"):
+    if op.name in ("draw", "to_meta", "rrelu_slopes"):
         raise Unsupported("numbers drawn with computed parameters")
+    if op.name in _COUNTED:
+        raise Unsupported("the shape of the result depends on values")
     if op.name in _COMPOSED:
         return op.impl(*[wrap(recorder.value_of(a).frozen()) if isinstance(a, Tensor) else a for a in args], **kw)
     if any(isinstance(a, Tensor) and _dtype(a).kind not in "biuf" for a in args):
