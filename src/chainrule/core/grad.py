@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import _getframe
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
 from .backward import Walk, accumulate, quick_backward, run_backward
-from .mutation import user_place
 from .node import LEAF
 from .tensor import Tensor, wrap
 from .value import Value
@@ -129,7 +129,8 @@ def tensor_backward(
         if gn is not None and gn is not LEAF and not gn.is_slot:
             one = _ONES.get(type(self._value))
             if one is not None:
-                WALKS.append((user_place(), ref(gn), gn.order, bool(retain_graph)))
+                frame = _getframe(1)
+                WALKS.append(((frame.f_code, frame.f_lasti), ref(gn), gn.order, bool(retain_graph)))
                 quick_backward(gn, one, bool(retain_graph))
                 return
     backward((self,), None if gradient is None else (gradient,), retain_graph, create_graph, inputs=inputs)
