@@ -29,16 +29,15 @@ def graph_of(asked: Asked) -> Graph | None:
             if backward.graph is not None and backward.graph.of(asked.x) is not None:
                 return backward.graph  # type: ignore[no-any-return]
     for t in asked.live.results_of(asked.x)[:20]:
-        if t.numel() == 1:
-            found = _graph(t)
-            if found is not None and found.of(asked.x) is not None:
-                return found
+        found = _graph(t)
+        if found is not None and found.of(asked.x) is not None:
+            return found
     return None
 
 
 def _graph(y: Tensor) -> Graph | None:
     try:
-        return look(y)
+        return look(y, None if y.numel() == 1 else y.detach().ones_like())
     except (RuntimeError, TypeError):  # freed, overwritten, or without history
         return None
 
