@@ -14,7 +14,7 @@ __all__ = [
 
 # What stands on the modules loads at first use: modules stand on this package.
 _LATER = {
-    "parametrizations": "", "parametrize": "", "remove_spectral_norm": "_spectral_norm", "remove_weight_norm": "_weight_norm",
+    "parametrizations": "", "parametrize": "", "prune": "", "remove_spectral_norm": "_spectral_norm", "remove_weight_norm": "_weight_norm",
     "skip_init": "_skip", "spectral_norm": "_spectral_norm", "weight_norm": "_weight_norm",
 }  # fmt: skip
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 
+def hooks_of(module: Any) -> list[tuple[Any, Any]]:
+    """(key, function) of the hooks that run before ``forward``."""
+    return [(key, getattr(hook, "fn", hook)) for key, hook in module._forward_pre_hooks.items()]
+
+
 def _found(module: Any, kind: type, name: str) -> Any:
     """The key of the hook of this kind for the parameter ``name``; None where there is none."""
-    for key, hook in module._forward_pre_hooks.items():
-        fn = getattr(hook, "fn", hook)
+    for key, fn in hooks_of(module):
         if isinstance(fn, kind) and fn.name == name:  # type: ignore[attr-defined]
             return key
     return None
@@ -25,7 +29,6 @@ def take_off(module: Any, kind: type, name: str, word: str) -> Any:
     key = _found(module, kind, name)
     if key is None:
         raise ValueError(f"{word} of '{name}' not found in {module}")
-    hook = module._forward_pre_hooks[key]
-    getattr(hook, "fn", hook).remove(module)
+    dict(hooks_of(module))[key].remove(module)
     del module._forward_pre_hooks[key]
     return module
