@@ -184,7 +184,7 @@ class _Amount(BasePruningMethod):
         self.amount: Any = amount
 
     def _number(self, size: int) -> int:
-        n = self.amount if isinstance(self.amount, numbers.Integral) else round(self.amount * size)
+        n: Any = self.amount if isinstance(self.amount, numbers.Integral) else round(self.amount * size)
         if n > size:
             raise ValueError(f"amount={n} should be smaller than the number of parameters to prune={size}")
         return int(n)
