@@ -12,6 +12,7 @@ PyTorch programs on chainrule: automatic differentiation in pure Python.
 
 commands:
   run       run a program or a notebook in which `import torch` means chainrule
+  explain   work out the derivative of a formula, step by step
   explore   run a program up to backward() and show its graph in the browser
   doctor    say what is installed, what is fast and what is missing
 
@@ -23,6 +24,7 @@ examples:
   chainrule run train.py --epochs 3
   chainrule run notebook.ipynb --check
   chainrule run -m package.train
+  chainrule explain "sin(x**2)" x=3
   chainrule explore train.py
   chainrule doctor
 """
@@ -49,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from chainrule.cli.run import main as run
 
         return run(rest)
+    if command == "explain":
+        from chainrule.cli.explain import main as explain
+
+        return explain(rest)
     if command == "explore":
         from chainrule.cli.explore import main as explore
 
@@ -57,5 +63,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         from chainrule.cli.doctor import main as doctor
 
         return doctor(rest)
-    print(f"chainrule: there is no command {command!r} (there are: run, explore, doctor); see `chainrule --help`", file=sys.stderr)
+    print(f"chainrule: there is no command {command!r} (there are: run, explain, explore, doctor); see `chainrule --help`", file=sys.stderr)
     return 2

@@ -14,6 +14,7 @@ from .chain import Chains, Path
 from .differences import Check, check
 from .explorer_names import Names, caller, names_in
 from .folding import Unit, units_of
+from .forward import Forward
 from .graph import Graph, Variable, trace_back
 from .naming import give_names
 from .rendered import to_dict, to_html, to_latex, to_markdown, to_page
@@ -173,6 +174,14 @@ class Derivation:
 
     def _repr_html_(self) -> str:
         return to_html(self.graph, self.units, self._chains, Writer(self.graph, self.digits))
+
+    def forward(self, tangents: Mapping[str, Any] | None = None) -> Forward:
+        """The same derivative in forward mode: tangents from the leaves to the output, by the same local derivatives.
+
+        ``tangents``: those of the leaves by name (tensors, arrays or numbers); a leaf without one gets 0.  None: ones for
+        all leaves.
+        """
+        return Forward(self.graph, tangents, self.digits)
 
     # -- checks ----------------------------------------------------------------------------------------------------------
 

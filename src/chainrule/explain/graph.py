@@ -57,8 +57,8 @@ class Variable:
 
     @property
     def is_constant(self) -> bool:
-        """Neither computed on this tape nor a leaf of it."""
-        return self.producer is None and self.leaf is None
+        """Neither computed on this tape nor a leaf of it, nor what is differentiated by."""
+        return self.producer is None and self.leaf is None and self.cotangent is None
 
     @property
     def is_scalar(self) -> bool:

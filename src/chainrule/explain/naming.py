@@ -67,6 +67,8 @@ def _name_constants(graph: Graph, data: dict[int, str], taken: set[str]) -> None
     by_value: dict[int, str] = {}
     count = 0
     for v in graph.constants():
+        if v.named:  # on a tape, but not on a way to what is differentiated by
+            continue
         name = data.get(id(v.value)) if v.value is not None else None
         if name is not None:
             v.name, v.named = _readable(name), True
