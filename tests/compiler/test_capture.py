@@ -368,3 +368,47 @@ def test_public_names() -> None:
     model(x).sum().backward()
     assert model.weight.grad is not None
     assert torch.compile(twice.function, backend="eager") is twice.function
+
+
+def test_backward_goes_on_from_compiled_results() -> None:
+    def trained(wrap: Any) -> Any:
+        model = net()
+        first = torch.nn.Linear(5, 5)
+        run = wrap(model)
+        optimizer = torch.optim.Adam([*model.parameters(), *first.parameters()], lr=0.01)
+        torch.manual_seed(2)
+        losses = []
+        for _ in range(5):
+            x, y = torch.randn(16, 5, requires_grad=True), torch.randint(3, (16,))
+            loss = F.cross_entropy(run(torch.tanh(first(x))), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append((loss.detach(), x.grad))
+        return losses, list(model.state_dict().values()), list(first.parameters()), run
+
+    plain, made = trained(lambda f: f), trained(torch.compile)
+    equal(made[0], plain[0])
+    equal(made[1], plain[1])
+    equal([p.detach() for p in made[2]], [p.detach() for p in plain[2]])
+    assert made[3]._compiled.programs(), made[3]._compiled.reasons
+
+
+def test_the_tape_of_a_compiled_call() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    run = Compiled(lambda x: ((w * w * x).sin(), w.sum(), x * 2))
+    x = torch.ones(2)
+    for _ in range(3):
+        a, b, c = run(x)
+    assert a.grad_fn.name() == "CompiledFunctionBackward" and b.requires_grad and not c.requires_grad
+    (g,) = torch.autograd.grad(a.sum(), w)
+    equal(g, 2 * w.detach() * torch.cos(w.detach() ** 2))
+    with pytest.raises(RuntimeError, match="second time"):
+        b.backward()
+    a, b, c = run(x)
+    with pytest.raises(RuntimeError, match="double backward"):
+        torch.autograd.grad(a.sum(), w, create_graph=True)
+    with torch.no_grad():
+        w.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        a.sum().backward()

@@ -11,6 +11,7 @@ from ...core.node import HOOKED, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
+from .joint import Joint, joint
 from .recorder import Given, Recorder, live_tensors
 from .value import Captured, Cell
 
@@ -50,6 +51,7 @@ class Record(NamedTuple):
     leaves: list[Any]  # of the result: a Place, ("same", tensor), or a plain value
     rebound: list[Rebound]
     cleared: list[Tensor]  # tensors whose ``grad`` is None afterwards
+    joint: Joint | None  # the backward pass of results that have a history
     gradients: list[tuple[Tensor, Any]]  # tensors and the ``grad`` that they must have for the program to be right
 
 
@@ -90,9 +92,11 @@ def capture(
             recorder.flush("an exception")
             raise
         gc.collect(0)
-        record = None if recorder.closed else _record(recorder, result, before)
+        record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
-            recorder.finish(run, record)
+            recorder.finish(run, record if record is None or record.joint is None else None)
+            if record is not None and record.joint is not None:
+                _join(record, recorder)
         return Captive(result, record if not recorder.breaks else None, recorder.breaks)
     finally:
         if not recorder.closed:
@@ -124,7 +128,13 @@ class Undo:
         default_generator._set_state_array(self.generator)
 
 
-def _record(recorder: Recorder, result: Any, before: dict[int, Any]) -> Record | None:
+def _join(record: Record, recorder: Recorder) -> None:
+    """Let the forward program give what the record says, and what its backward program needs."""
+    assert record.joint is not None
+    record.program.outputs = [*[c.node for c in recorder.wanted or ()], *record.joint.kept]
+
+
+def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: list[Any]) -> Record | None:
     """What stays after the call; None (and the reason noted) where something stays that a later call could not renew."""
     if HOOKED or any(t._hooks or t._post_hooks for t, _, mine in recorder.swapped if mine._cell is not None):
         recorder.note("a hook is called on the way")
@@ -153,8 +163,8 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any]) -> Record |
                 found.append(("same", leaf))
             elif leaf._gn is not None and _freed(leaf._gn):
                 found.append(Ended(place(leaf._value), ended(leaf._gn)))
-            elif leaf._gn is not None:
-                recorder.note("the result is part of a graph that is recorded for backward()")
+            elif leaf._gn is not None and leaf._value.cell.array is not None:
+                recorder.note("the result is a view of what was there before, and part of a graph")
                 return None
             else:
                 found.append(place(leaf._value))
@@ -182,13 +192,21 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any]) -> Record |
             elif isinstance(grad._value, Captured) and grad._gn is None:
                 known.update((id(grad), id(grad._base)))
                 rebound.append(Rebound(tensor, True, place(grad._value)))
-    for tensor in live_tensors():
+    backward = None
+    if any(isinstance(leaf, Tensor) and leaf._gn is not None and not _freed(leaf._gn) for leaf in leaves):
+        if any(r.gradient for r in rebound) or any(isinstance(f, Ended) for f in found):
+            recorder.note("the result is part of a graph, and gradients were set besides")
+            return None
+        backward = joint(recorder, leaves, [a for a in arguments if isinstance(a, Tensor)])
+        if backward is None:
+            return None
+    for tensor in () if backward is not None else live_tensors():
         value = tensor.__dict__.get("_value")
         if type(value) is Captured and value.recorder is recorder and id(tensor) not in originals and id(tensor) not in known:
             recorder.note("a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)")
             return None
     recorder.wanted = cells
-    return Record(recorder.program, recorder.given, structure, found, rebound, cleared, gradients)
+    return Record(recorder.program, recorder.given, structure, found, rebound, cleared, backward, gradients)
 
 
 def _freed(edge: Any) -> bool:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from ...core.mutation import root, written_by_step
+from ...core.node import Slot
+from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
 from ..program.ir import Program
 from .capture import Ended, Place, Record
+from .joint import Joint, node_of
 from .recorder import Given, settled
 
 Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
@@ -33,6 +36,10 @@ class Variant:
         self.stored = sorted(stored)
         self.leaves = record.leaves
         self.plain = not record.rebound and not record.cleared and not stored
+        joint = record.joint
+        self.backward = None if joint is None else engine(joint.program)
+        self.sources = [] if joint is None else [_source(s, position) for s in joint.sources]
+        self.count = 0 if joint is None else len(record.program.outputs) - len(joint.kept)
         self.single = len(self.leaves) == 1 and record.structure.is_leaf()
 
     def fits(self) -> bool:
@@ -47,6 +54,8 @@ class Variant:
         if not self.plain:
             self._effects(sources, inputs, outputs)
         made = [self._leaf(leaf, sources, outputs) for leaf in self.leaves]
+        if self.record.joint is not None:
+            self._recorded(self.record.joint, made, arguments, inputs, outputs)
         return made[0] if self.single else pytree.tree_unflatten(made, self.record.structure)
 
     def _effects(self, sources: list[Any], inputs: list[Any], outputs: list[Any]) -> None:
@@ -63,6 +72,16 @@ class Variant:
             else:
                 tensor._value = value
 
+    def _recorded(self, joint: Joint, made: list[Any], arguments: Sequence[Tensor], inputs: list[Any], outputs: list[Any]) -> None:
+        """Put the call on the tape."""
+        saved = [*outputs[self.count :], *[inputs[k] for k in joint.given]]
+        tensors = [source(arguments) for source in self.sources]
+        results = [made[k] for k in joint.results]
+        shapes = [(tuple(r.shape), r._value.dtype) for r in results]
+        node = node_of(joint, self.backward, saved, [edge_of(t) for t in tensors], shapes)
+        for k, result in enumerate(results):
+            result._gn = Slot(node, k)
+
     def _leaf(self, leaf: Any, sources: list[Any], outputs: list[Any]) -> Any:
         if type(leaf) is Place:
             return wrap(settled(_seen(leaf, sources, outputs)))
@@ -72,6 +91,11 @@ class Variant:
             out._gn = leaf.node
             return out
         return leaf[1] if type(leaf) is tuple and len(leaf) == 2 and leaf[0] == "same" else leaf
+
+
+def _source(tensor: Tensor, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Tensor]:
+    k = position.get(id(tensor))
+    return (lambda arguments: tensor) if k is None else (lambda arguments: arguments[k])
 
 
 def _finder(given: Given, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Any]:

@@ -1,0 +1,157 @@
+"""Results that ``backward`` goes on from: the backward pass is recorded together with the forward one, then cut off.
+
+What the forward program computes and the backward one needs is kept between them, as what an operation saves is (the joint graph and
+its partition of PyTorch's AOTAutograd).  A compiled call is then one node of the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.grad import grad
+from ...core.node import LEAF, Node, next_order
+from ...core.op import edge_of
+from ...core.tensor import Tensor, new, wrap
+from ..program.ir import Node as Value
+from ..program.ir import Program, ordered
+from .recorder import Recorder
+from .value import Captured
+
+DOUBLE = (
+    "torch.compile with aot_autograd does not currently support double backward: a compiled function's gradient cannot be"
+    " differentiated again. Compile the function that takes the second derivative, or call this one uncompiled."
+)
+
+
+class Joint(NamedTuple):
+    """The backward program of a record.
+
+    Its inputs are what the forward program keeps (``kept`` outputs of it, then ``given`` inputs of it), then one cotangent a
+    differentiable result.  ``sources`` are the tensors whose gradients come out.
+    """
+
+    program: Program
+    kept: list[Value]
+    given: list[int]
+    results: list[int]  # which leaves of the result have a history
+    sources: list[Tensor]
+    names: list[type[Node]]
+
+
+def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]) -> Joint | None:
+    """Record the backward pass of the results with a history; None (and a note) where that is not possible."""
+    results = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf._gn is not None]
+    outs = [leaves[k] for k in results]
+    sources = _sources(outs, arguments)
+    forward = ordered([leaf._value.node for leaf in leaves if isinstance(leaf, Tensor) and isinstance(leaf._value, Captured)])
+    inside = {id(n) for n in forward} | {id(n) for n in recorder.program.inputs}
+    cotangents = [Value("input", (), tuple(o.shape), o._value.numpy_dtype, {"index": -1 - k}) for k, o in enumerate(outs)]
+    given = [wrap(Captured.of(recorder, c)) for c in cotangents]
+    try:
+        found = grad(outs, sources, given, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        recorder.note(f"the backward pass cannot be recorded ({error})")
+        return None
+    if recorder.closed:
+        return None
+    wanted = [(s, g._value.node) for s, g in zip(sources, found, strict=True) if g is not None and isinstance(g._value, Captured)]
+    nodes = [n for _, n in wanted]
+    program, kept, inputs = _cut(nodes, inside, cotangents)
+    kinds = [type(o._gn.node if o._gn.is_slot else o._gn) for o in outs]
+    return Joint(program, kept, inputs, results, [s for s, _ in wanted], kinds)
+
+
+def _sources(outs: Sequence[Tensor], arguments: Sequence[Tensor]) -> list[Tensor]:
+    """The arguments and leaves that the results depend on."""
+    stops = {id(a._gn) for a in arguments if a._gn is not None and a._gn is not LEAF}
+    found: dict[int, Tensor] = {}
+    seen: set[int] = set()
+    stack = [edge_of(o) for o in outs]
+    while stack:
+        edge = stack.pop()
+        if edge is None or id(edge) in seen:
+            continue
+        seen.add(id(edge))
+        if edge.is_leaf_edge:
+            found[id(edge)] = edge
+        elif id(edge) not in stops:
+            stack.extend((edge.node if edge.is_slot else edge).edges)
+    return [*[a for a in arguments if id(a._gn) in stops], *found.values()]
+
+
+def _cut(nodes: list[Value], inside: set[int], cotangents: list[Value]) -> tuple[Program, list[Value], list[int]]:
+    """The backward part as a program of its own."""
+    program = Program()
+    kept: list[Value] = []
+    inputs: list[int] = []
+    made: dict[int, Value] = {}
+    crossing: list[Value] = []
+    for node in ordered(nodes):
+        if node.op in ("const", "iota"):
+            made[id(node)] = node
+        elif id(node) in inside:
+            made[id(node)] = Value("input", (), node.shape, node.dtype, {"index": 0})
+            crossing.append(node)
+        elif any(node is c for c in cotangents):
+            made[id(node)] = Value("input", (), node.shape, node.dtype, {"index": 0})
+        else:
+            made[id(node)] = node.with_args([made[id(a)] for a in node.args])
+    used = _needed([made[id(n)] for n in nodes])
+    crossing = [n for n in crossing if id(made[id(n)]) in used]
+    order = [n for n in crossing if n.op != "input"] + [n for n in crossing if n.op == "input"]
+    for node in order:
+        if node.op == "input":
+            inputs.append(node.attrs["index"])
+        else:
+            kept.append(node)
+    for node in [*order, *cotangents]:
+        stand_in = made.get(id(node)) or Value("input", (), node.shape, node.dtype, {"index": 0})
+        stand_in.attrs["index"] = len(program.inputs)
+        program.inputs.append(stand_in)
+    program.outputs = [made[id(n)] for n in nodes]
+    return program, kept, inputs
+
+
+def _needed(roots: list[Value]) -> set[int]:
+    return {id(n) for n in ordered(roots)}
+
+
+class CompiledBackward(Node):
+    """The node of a compiled call: what it saved are the arrays that the backward program needs."""
+
+    __slots__ = ("__dict__",)
+    raw = True
+    frees = True
+    run: Callable[..., list[Any]]
+    shapes: list[tuple[tuple[int, ...], Any]]
+
+    def name(self) -> str:
+        return "CompiledFunctionBackward"
+
+    def saved_values(self) -> list[tuple[str, Any]]:
+        return [] if self.saved is None else [(f"saved{k}", v) for k, v in enumerate(self.saved)]
+
+    def pull(self, g: Any) -> Sequence[Any]:
+        sent = [np.zeros(s, d) if c is None else np.ascontiguousarray(c) for c, (s, d) in zip(g, self.shapes, strict=True)]
+        return [r[()] if r.ndim == 0 else r for r in self.run([*map(np.asarray, self.saved), *sent], ())]
+
+    def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
+        if create_graph:
+            raise RuntimeError(DOUBLE)
+        return [wrap(r) for r in self.pull([None if c is None else c._value for c in g])]
+
+
+def node_of(joint: Joint, run: Any, saved: list[Any], edges: list[Any], shapes: Any) -> CompiledBackward:
+    """The tape's node for one compiled call."""
+    node = new(CompiledBackward)
+    node.edges = edges
+    node.saved = saved
+    node.fit = None
+    node.order = next_order()
+    node.n_outputs = len(joint.results)
+    node.run = run
+    node.shapes = shapes
+    return node
