@@ -10,6 +10,7 @@ import ast
 import contextlib
 import html
 import io
+import linecache
 import os
 import re
 import shutil
@@ -67,6 +68,7 @@ def _output(found: re.Match[str], namespace: dict[str, Any], page: str) -> str:
 
 def _run(code: str, namespace: dict[str, Any], page: str) -> Any:
     """Run a block; the value of its last line if that is an expression."""
+    linecache.cache[page] = (len(code), None, code.splitlines(keepends=True), page)  # for what shows lines of the source
     tree = ast.parse(code, page)
     last = tree.body[-1] if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     if last is not None:
