@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import lcm
+from math import lcm, prod
 
 from .conv import Conv
 from .conv_plane import Planes, Sweep, call_copy, data, forward, run_hook
 from .emitter import Emitter, Index, Module, vec
 from .gemm_plan import cycles, lanes_for, registers
 from .gemm_ranges import repeat, span, split, up
-from .gemm_tile import Tile, store_lanes, sum_of_products, transposed
+from .gemm_tile import Tile, sum_of_products, transposed
 from .kernel import Kernel, Place, open_kernel
 from .target import SIZES, Target
 
@@ -76,7 +76,7 @@ def by_channels(target: Target, element: str, work: Shape, sweep: Sweep) -> Cuts
         wide = up(vectors, up(vectors, wide))
         most = min(14 if wide > 1 else 24, (registers(target) - 2 - wide) // wide)
         across = up(columns, up(columns, most))
-        high = min(lines, most // across) if across == columns and sweep.step == (1, 1) and columns == work.size[1] else 1
+        high = min(lines, most // across) if across == columns else 1
         pixels = across * high
         tiles = up(lines, high) * up(columns, across) * up(vectors, wide)
         turning = wide * up(pixels, lanes) * (lanes * 5 if lanes > 1 else 1)
@@ -132,7 +132,9 @@ class _Writer:
         packed = [work.inputs * len(s.taps) * p * self.size for s, p in zip(work.sweeps, padded, strict=True)]
         self.packed = [sum(up(p, 64) * 64 for p in packed[:i]) for i in range(len(packed) + 1)]
         planes = 0 if work.planes.direct else (work.inputs * work.planes.elements + 64) * self.size
-        self.workspace = self.packed[-1] + up(planes, 64) * 64
+        stepped = max((s.count[0] * s.count[1] for s in work.sweeps if s.step != (1, 1)), default=0)
+        self.scratch = self.packed[-1] + up(planes, 64) * 64
+        self.workspace = self.scratch + up(self.each * stepped * self.size, 64) * 64
 
     def share(self) -> None:
         """What a chunk does: so many images of one group, so many of its output channels."""
@@ -233,10 +235,36 @@ class _Writer:
         self.channel, self.n = channel, n
         for sweep, cuts, at in zip(work.sweeps, self.cuts, self.packed):
             self.sweep(sweep, cuts, f.gep("%workspace", at))
+            if sweep.step != (1, 1):
+                self.spread(sweep)
         if self.late:
             pixels = work.size[0] * work.size[1]
             place = Place(self.element, self.channel, 0, n, buffers=self.pointers)
             run_hook(f, self.spec.on_result, self.result, (self.outputs, pixels), pixels, place)
+
+    def spread(self, sweep: Sweep) -> None:
+        """Bring a sweep's results from the scratch to where they belong, ``sweep.step`` apart."""
+        f, element, (_, columns), (h, w) = self.f, self.element, sweep.count, self.work.size
+        scratch = f.gep("%workspace", self.scratch)
+
+        def channel(m: Index, _: object) -> None:
+            def row(r: Index, _: object) -> None:
+                line = f.gep(scratch, f.mul(f.add(f.mul(m, sweep.count[0]), r), columns), element)
+                start = f.add(f.mul(m, h * w), f.add(f.mul(f.add(f.mul(r, sweep.step[0]), sweep.first[0]), w), sweep.first[1]))
+                target = f.gep(self.result, start, element)
+
+                def one(c: Index, _: object) -> None:
+                    f.store(element, f.load(element, f.gep(line, c, element)), f.gep(target, f.mul(c, sweep.step[1]), element))
+
+                f.loop(0, columns, 1, one)
+
+            f.loop(0, sweep.count[0], 1, row)
+
+        f.loop(0, self.outputs, 1, channel)
+
+    def written(self, sweep: Sweep) -> tuple[int, int]:
+        """Rows and columns of the planes that a sweep's tiles write to: the result's, or the scratch's."""
+        return self.work.size if sweep.step == (1, 1) else sweep.count
 
     # -- tiles ---------------------------------------------------------------------------------------------------------
 
@@ -296,9 +324,10 @@ class _Writer:
         """Compute the tile at output channel m of this chunk, row r and column c of the sweep."""
         f, work = self.f, self.work
         read = f.gep(self.base, f.add(f.mul(r, work.planes.extent[1]), c), self.element)
-        row, column = (f.add(f.mul(i, s), o) for i, s, o in zip((r, c), sweep.step, sweep.first, strict=True))
-        pixel = f.add(f.mul(row, work.size[1]), column)
-        write = f.gep(self.result, f.add(f.mul(m, work.size[0] * work.size[1]), pixel), self.element)
+        rows, columns = self.written(sweep)
+        pixel = f.add(f.mul(r, columns), c)
+        base = self.result if sweep.step == (1, 1) else f.gep("%workspace", self.scratch)
+        write = f.gep(base, f.add(f.mul(m, rows * columns), pixel), self.element)
         hooked = self.spec.on_result is not None and not self.late
         name = f"{self.name}_{work.sweeps.index(sweep)}_{tile.name}_{lines}"
         if not self.module.has(name):
@@ -330,7 +359,8 @@ class _Writer:
             return [f.load(tile.type, f.gep(line, j * tile.lanes, element), min(64, tile.lanes * self.size)) for j in range(tile.vectors)]
 
         sums = sum_of_products(f, tile, work.inputs * len(sweep.taps), left, right, unroll=1, straight=4)
-        pointers, pixels, zero = self.loaded(f, hooked), work.size[0] * work.size[1], "zeroinitializer" if tile.lanes > 1 else "0.0"
+        pointers, zero = self.loaded(f, hooked), "zeroinitializer" if tile.lanes > 1 else "0.0"
+        pixels = prod(self.written(sweep))
         for j in range(tile.vectors):
             column = sums[j :: tile.vectors]
             for b in range(0, tile.rows, tile.lanes):
@@ -342,7 +372,7 @@ class _Writer:
                     if hooked and self.spec.on_result is not None:
                         place = Place(tile.type, f.add("%channel", m), f.add("%pixel", b), "%n", 1, valid, pointers)
                         value = self.spec.on_result(f, place, value)
-                    store_lanes(f, tile.type, value, f.gep("%y", m * pixels + b * sweep.step[1], element), sweep.step[1], valid)
+                    f.store(tile.type, value, f.gep("%y", m * pixels + b, element), valid=valid)
 
     def tile_of_pixels(self, f: Emitter, sweep: Sweep, tile: Tile, lines: int, hooked: bool) -> None:
         """Accumulators [channel][pixels], stored as they are."""
@@ -364,12 +394,12 @@ class _Writer:
 
         unroll = 1 if tile.rows * tile.vectors > 8 else 2
         sums = sum_of_products(f, tile, work.inputs * len(sweep.taps), left, right, unroll=unroll, straight=4)
-        pointers, pixels = self.loaded(f, hooked), work.size[0] * work.size[1]
+        pointers, (high, pitch) = self.loaded(f, hooked), self.written(sweep)
         for i in range(tile.rows):
             for j, ((y, x), valid) in enumerate(zip(shifts, each, strict=True)):
                 value = sums[i * tile.vectors + j]
-                offset = y * sweep.step[0] * work.size[1] + x * sweep.step[1]
+                offset = y * pitch + x
                 if hooked and self.spec.on_result is not None:
                     place = Place(tile.type, f.add("%channel", i), f.add("%pixel", offset), "%n", 1, valid, pointers)
                     value = self.spec.on_result(f, place, value)
-                store_lanes(f, tile.type, value, f.gep("%y", i * pixels + offset, element), sweep.step[1], valid)
+                f.store(tile.type, value, f.gep("%y", i * high * pitch + offset, element), valid=valid)
