@@ -1,5 +1,6 @@
 """An error keeps PyTorch's words, and its notes say what happened first, where, and the remedy."""
 
+import re
 import sys
 
 import pytest
@@ -106,7 +107,27 @@ def in_a_module():
     loss.backward()
 
 
+def in_one_line():
+    w = leaf()
+    (w * 3).detach().sum().backward()
+
+
+def by_grad():
+    w = leaf()
+    h = (w * 3).detach()
+    torch.autograd.grad(h.sum(), w)
+
+
+def by_function():
+    h = (leaf() * 3).detach()
+    loss = h.sum()
+    torch.autograd.backward(loss)
+
+
 CUTS = [
+    (in_one_line, line(in_one_line, 2), ".detach()", "leave .detach() out"),
+    (by_grad, line(by_grad, 2), ".detach()", "leave .detach() out"),
+    (by_function, line(by_function, 1), ".detach()", "leave .detach() out"),
     (detached, line(detached, 2), ".detach()", "leave .detach() out"),
     (through_data, line(through_data, 1), ".data", "use the tensor itself"),
     (through_a_number, line(through_a_number, 2), "making a new tensor", "pass the tensor on as it is"),
@@ -126,7 +147,7 @@ def test_no_history(program, place, by, remedy):
     words, note = note_of(program)
     assert words == "element 0 of tensors does not require grad and does not have a grad_fn"
     first, *_, last = note.splitlines()
-    assert first.startswith("`loss` has no history: the tape was left by ") and by in first
+    assert re.match("(`loss`|This tensor) has no history: the tape was left by ", first) and by in first
     assert place in note
     assert last.startswith("Remedy: ") and remedy in last
 

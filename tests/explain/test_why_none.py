@@ -116,6 +116,15 @@ def test_not_a_leaf():
     says(torch.why(v), "not-a-leaf", "v is not a leaf", "v = (…).detach().requires_grad_()", line)
 
 
+def test_rebound_by_an_update():
+    w = leaf()
+    (w * w).sum().backward()
+    with torch.no_grad():
+        w = w - 0.1 * w.grad
+        line = here()
+    says(torch.why(w), "rebound", "w was rebound inside no_grad() to a new tensor", "w -= …", line)
+
+
 def test_backward_not_called():
     w = leaf()
     loss = (w * w).sum()

@@ -8,6 +8,7 @@ expressions that cut a gradient (``.detach()``, ``.item()``, ``no_grad`` …).
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import sys
 from collections.abc import Iterator
@@ -58,19 +59,39 @@ def place_of(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def caller_of(frame: FrameType, method: str) -> str | None:
-    """The name ``x`` of ``x.method(…)`` on the frame's current line, if it is one."""
-    scope = _scope(frame.f_code)
-    for node in ast.walk(scope) if scope is not None else ():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
-            if node.lineno <= frame.f_lineno <= (node.end_lineno or 0) and isinstance(node.func.value, ast.Name):
-                return node.func.value.id
+def name_in(frame: FrameType, value: Any) -> str | None:
+    """The name by which a frame knows a value."""
+    for space in (frame.f_locals, frame.f_globals):
+        for name, held in list(space.items()):
+            if held is value and not name.startswith("_"):
+                return name
     return None
 
 
 def cuts_before(frame: FrameType, name: str) -> list[Cut]:
     """What cuts the gradient of ``name`` in the frame's function, above or at its current line, the nearest first."""
     return _Reader().read(frame.f_code, {**frame.f_globals, **frame.f_locals}, {name}, frame.f_lineno, 0)
+
+
+def cuts_of_call(frame: FrameType) -> list[Cut]:
+    """The same of what ``backward`` (or ``grad``) is called on, on the frame's current line."""
+    scope = _scope(frame.f_code)
+    space = {**frame.f_globals, **frame.f_locals}
+    for node in ast.walk(scope) if scope is not None else ():
+        if not isinstance(node, ast.Call) or not node.lineno <= frame.f_lineno <= (node.end_lineno or 0):
+            continue
+        called = node.func
+        if _last_name(called) not in ("backward", "grad"):
+            continue
+        of_module = isinstance(called, ast.Name) or _last_name(getattr(called, "value", called)) == "autograd"
+        root = node.args[0] if of_module and node.args else getattr(called, "value", None)
+        if root is None:
+            continue
+        reader = _Reader()
+        found = reader.in_value(root, frame.f_code.co_filename, False, space, 0, None)
+        names = {n.id for n in ast.walk(root) if isinstance(n, ast.Name)}
+        return found + reader.read(frame.f_code, space, names, frame.f_lineno, 0)
+    return []
 
 
 def cuts_after(frame: FrameType, name: str) -> list[Cut]:
@@ -232,14 +253,21 @@ def _decorated(scope: ast.AST) -> bool:
     return isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) and any(_turns_off(d) for d in scope.decorator_list)
 
 
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):  # a notebook's cell may hold magics
+        return None
+
+
 def _scope(code: CodeType) -> ast.AST | None:
     """The syntax tree of the function (or module) that has this code."""
     lines = linecache.getlines(code.co_filename)
     if not lines or len(lines) > _TOO_LONG:
         return None
-    try:
-        tree = ast.parse("".join(lines))
-    except (SyntaxError, ValueError):  # a notebook's cell may hold magics
+    tree = _parsed("".join(lines))
+    if tree is None:
         return None
     if code.co_name == "<module>" or code.co_name.startswith("<cell"):
         return tree

@@ -12,7 +12,7 @@ from typing import Any
 from .modes import MODES
 from .mutation import line_of
 from .node import FREED, Node
-from .source import caller_of, cuts_before, place_of, text_of, user_frame
+from .source import cuts_of_call, name_in, place_of, text_of, user_frame
 from .walks import WALKS
 
 WITNESSES: list[Callable[[str, Any], str | None]] = []
@@ -114,10 +114,10 @@ def without_history(message: str, tensor: Any) -> RuntimeError:
     if seen:
         return note(error, seen)
     frame = user_frame()
-    name = None if frame is None else caller_of(frame, "backward")
+    name = None if frame is None else name_in(frame, tensor)
     what = f"`{name}`" if name else "This tensor"
-    if frame is not None and name is not None:
-        cuts = cuts_before(frame, name)
+    if frame is not None:
+        cuts = cuts_of_call(frame)
         if cuts:
             first = cuts[0]
             told = [f"{what} has no history: the tape was left by {CUT_BY[first.kind]} at {first.place}: {first.text}"]

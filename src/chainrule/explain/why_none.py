@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import FrameType
 from typing import Any
 
@@ -113,6 +114,9 @@ def _static_cuts(asked: Asked, before: bool) -> list[Finding]:
     if asked.frame is None or not name.isidentifier():
         return []
     cuts = (cuts_before if before else cuts_after)(asked.frame, name)
+    if before and cuts and cuts[0].kind == "no_grad" and re.match(rf"{name}\s*=[^=].*\b{name}\b", cuts[0].text):
+        text = f"{name} was rebound inside no_grad() to a new tensor, which does not require grad."
+        return [Finding("rebound", text, f"update the tensor in place: {name} -= …, or {name}.sub_(…)", cuts[0].place)]
     text = "{} left the tape by {}." if before else "What was computed from {} left the tape by {}."
     return [Finding(c.kind, text.format(asked.name, CUT_BY[c.kind]), REMEDIES[c.kind], c.place) for c in cuts[:4]]
 
@@ -124,8 +128,9 @@ def _not_a_leaf(asked: Asked) -> list[Finding]:
     text = f"{name} is not a leaf: it is the result of {node.name()}, and backward fills .grad of leaves only."
     if not asked.live.consumers(x):
         remedy = (
-            f"if {name} is meant to be trained, make the leaf from the finished value: {name} = (…).detach().requires_grad_();"
-            f" to look at an intermediate gradient, {name}.retain_grad() before backward"
+            f"to update a parameter, write in place: with torch.no_grad(): {name} -= …; if {name} is meant to be trained, make the leaf"
+            f" from the finished value: {name} = (…).detach().requires_grad_(); to look at an intermediate gradient, {name}.retain_grad()"
+            " before backward"
         )
     found = [Finding("not-a-leaf", text, remedy, asked.line(node))]
     if x.retains_grad:
