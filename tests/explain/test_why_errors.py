@@ -259,3 +259,19 @@ def test_a_saved_value_overwritten():
     words = str(caught.value)
     assert f"overwritten by mul_ at {line(overwritten, 3)}" in words
     assert "ExpBackward0 had saved it: compute with a clone, or out of place" in words
+    first, then, remedy = caught.value.__notes__[0].splitlines()
+    assert first == "ExpBackward0 saved the value for backward."
+    assert then == f"It was overwritten after that at {line(overwritten, 3)}: y.mul_(2)."
+    assert remedy.startswith("Remedy: write out of place")
+
+
+def test_watched_errors_name_the_line_of_the_node():
+    with torch.why.watch(), pytest.raises(RuntimeError) as caught:
+        overwritten()
+    assert f"ExpBackward0 saved the value for backward at {line(overwritten, 2)}: y = w.exp()." in caught.value.__notes__[0]
+    with torch.why.watch(), pytest.raises(RuntimeError) as caught:
+        twice()
+    assert f"It was recorded at {line(twice, 1)}: loss = (leaf() ** 2).sum()." in caught.value.__notes__[0]
+    with torch.why.watch(), pytest.raises(RuntimeError) as caught:
+        written()
+    assert f"It was made to require grad at {line(leaf, 1)}: " in caught.value.__notes__[0]

@@ -177,13 +177,16 @@ def stale_error(node: Node, write: Write, value: Any, output_of: str, expected: 
     shape = ", ".join(map(str, value.shape))
     where = f" The value was overwritten by {write.operation}"
     where += f" at {line_of(write.where)}." if write.where else "."
-    return RuntimeError(
+    error = RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[torch.{kind}Tensor [{shape}]]{output_of} is at version {write.count}; expected version {expected} instead."
         " Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
         f"torch.autograd.set_detect_anomaly(True, check_nan=False).{where}"
         f" {node.name()} had saved it: compute with a clone, or out of place."
     )
+    from .telling import overwritten
+
+    return overwritten(error, node, line_of(write.where) if write.where else "")
 
 
 def written_by_step(values: list[Any], operation: str) -> None:

@@ -107,6 +107,14 @@ def freed(node: Node, walking: bool = True) -> RuntimeError:
     )
 
 
+def overwritten(error: RuntimeError, node: Node, where: str) -> RuntimeError:
+    """What came first in the error for a saved value that was written over."""
+    made = witnessed("line", node)
+    first = f"{node.name()} saved the value for backward" + (f" at {at(made)}." if made else ".")
+    then = f"It was overwritten after that at {at(where)}." if where else "It was overwritten after that."
+    return note(error, first, then, "Remedy: write out of place (y = y * 2 instead of y *= 2), or let the operation have y.clone().")
+
+
 def without_history(message: str, tensor: Any) -> RuntimeError:
     """The error for ``backward`` of what was never recorded."""
     error = RuntimeError(message)
