@@ -83,7 +83,7 @@ SHAPES = [
 @pytest.mark.parametrize("m, n, k", SHAPES)
 def test_shapes_and_layouts(bits: int, dtype: Any, m: int, n: int, k: int) -> None:
     rng = np.random.default_rng(m * 10000 + n * 100 + k)
-    for orders in ("nnn", "tnn", "ntn", "ttn", "nnt", "ntt", "sns", "nss", "sst"):
+    for orders in ("nnn", "tnt", "ntn", "ttn", "nss", "sst"):
         a, b, c = (matrix(rng, dtype, o, *s) for o, s in zip(orders, ((m, k), (k, n), (m, n)), strict=True))
         c[...] = np.nan
         Built(product(a, b, c), restricted(bits))(a, b, c)

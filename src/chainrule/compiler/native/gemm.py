@@ -17,7 +17,7 @@ from math import prod
 from .emitter import Emitter, Index, Module
 from .gemm_dot import emit_dot, wants_dot
 from .gemm_pack import PITCH, Source, pack_panel, pack_rows, pack_tile
-from .gemm_plan import Plan, lanes_for, plan
+from .gemm_plan import FEW_TERMS, Plan, lanes_for, plan
 from .gemm_ranges import offset, repeat, span, split, up
 from .gemm_tile import Result, Tile, finish, load_lanes, sum_of_products
 from .kernel import Hook, Kernel, Place, open_kernel
@@ -203,14 +203,14 @@ class _Writer:
         if cuts.pack_a:
             self.pack_left(t0, count)
 
-        def panel(j: Index, tile: Tile) -> None:
-            edge = replace(tile, rows=self.spec.m % cuts.rows)
-            split(
-                f, t0, count, self.spec.m // cuts.rows, self.tile_rows,
-                lambda i: self.tile(i, f.add(t0, i), j, tile), lambda i: self.tile(i, f.add(t0, i), j, edge),
-            )  # fmt: skip
+        def tiles(body: Callable[[Index, int], None]) -> None:
+            whole = self.spec.m // cuts.rows
+            split(f, t0, count, whole, self.tile_rows, lambda i: body(i, cuts.rows), lambda i: body(i, self.spec.m % cuts.rows))
 
-        self.each_panel(panel)
+        if self.spec.k <= FEW_TERMS:  # writing is all the work: row after row
+            tiles(lambda i, rows: self.each_panel(lambda j, tile: self.tile(i, f.add(t0, i), j, replace(tile, rows=rows))))
+        else:
+            self.each_panel(lambda j, tile: tiles(lambda i, rows: self.tile(i, f.add(t0, i), j, replace(tile, rows=rows))))
 
     def each_panel(self, body: Callable[[Index, Tile], None]) -> None:
         """``body(number within the chunk, tile)`` for this chunk's panels."""

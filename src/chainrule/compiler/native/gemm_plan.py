@@ -11,9 +11,11 @@ from .target import SIZES, Target
 if TYPE_CHECKING:
     from .gemm import Gemm
 
+FEW_TERMS = 4  # up to so many, a product takes as long as writing it
 _PACK_FROM = 450_000  # bytes of both operands from which packing pays
 _CHUNK_FLOPS = 1_500_000  # some 10 µs: a thread claims a chunk in 0.05 µs
-_CHUNKS = 32
+_CHUNK_BYTES = 200_000  # of results, where there is little to compute
+_CHUNKS = 16
 _L2 = 400_000  # bytes of the blocks that are to stay in the second cache
 
 
@@ -51,13 +53,13 @@ def cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, (rows + vectors) / 2, 4.0) + 0.5
 
 
-def shape_of_tiles(target: Target, m: int, vectors: int, k: int) -> tuple[int, int]:
+def shape_of_tiles(target: Target, m: int, vectors: int, k: int, highest: int = 14) -> tuple[int, int]:
     """(rows, vectors) of the tiles for m rows of so many vectors each."""
     best = (float("inf"), 1, 1)
     for wide in range(1, min(4, vectors) + 1):
         panels = up(vectors, wide)
         wide = up(vectors, panels)
-        most = min(14, (registers(target) - 1 - wide) // wide)
+        most = min(highest, (registers(target) - 1 - wide) // wide)
         for rows in range(1, min(most, m) + 1):
             total = 0.0
             kinds = [
@@ -77,7 +79,9 @@ def plan(target: Target, spec: Gemm) -> Plan:
     """The cuts for a product whose result has its lanes along n."""
     size, m, n, k = SIZES[spec.element], max(spec.m, 1), max(spec.n, 1), spec.k
     lanes = lanes_for(target, spec.element, n)
-    rows, vectors = shape_of_tiles(target, m, up(n, lanes), k)
+    # More rows than a cache set has ways, all on one set, would throw each other out.
+    aliased = k > 64 and spec.a.rows * size % 1024 == 0 and spec.a.columns == 1
+    rows, vectors = shape_of_tiles(target, m, up(n, lanes), k, 4 if k <= FEW_TERMS < n else 8 if aliased else 14)
     tiles, panels = up(m, rows), up(up(n, lanes), vectors)
     large = (m * k + k * n) * size > _PACK_FROM
     tiny = k * n <= 64 and tiles <= 4
@@ -88,10 +92,8 @@ def plan(target: Target, spec: Gemm) -> Plan:
         or (spec.on_b is not None and tiles > 1)
         or (tiles > 3 and not strided and (large or (spec.b.rows % page == 0 and k > 64)))
     )
-    pack_a = k > 0 and (
-        (spec.on_a is not None and panels > 1 and not tiny)
-        or (panels > 3 and k > 64 and (large or (max(spec.a.rows, spec.a.columns) * 4) % page == 0))
-    )
+    # Scalars come as cheaply from rows as from a packed tile, which would be written again for every chunk of columns.
+    pack_a = k > 0 and spec.on_a is not None and panels > 1 and not tiny
     depth = k
     if k > 512 and not spec.inplace and (pack_a or pack_b):
         blocks = up(k, 400)
@@ -106,7 +108,8 @@ def grid(spec: Gemm, rows: int, columns: int, pack_a: bool, pack_b: bool) -> tup
     tiles, panels = up(max(spec.m, 1), rows), up(max(spec.n, 1), columns)
     each = 2 * spec.m * spec.n * max(spec.k, 1)
     matrices = max(1, spec.matrices)
-    wanted = max(1, min(_CHUNKS, each * matrices // _CHUNK_FLOPS))
+    written = spec.m * spec.n * matrices * SIZES[spec.element]
+    wanted = max(1, min(_CHUNKS, max(each * matrices // _CHUNK_FLOPS, written // _CHUNK_BYTES if spec.k <= FEW_TERMS else 0)))
     if wanted <= matrices:
         return tiles, panels, up(matrices, wanted)
     wanted = up(wanted, matrices)
@@ -117,7 +120,7 @@ def grid(spec: Gemm, rows: int, columns: int, pack_a: bool, pack_b: bool) -> tup
         down, across = up(tiles, t), up(panels, p)
         # Work of the largest chunk over the average, operands packed again by other chunks, and fewer chunks than wanted.
         uneven = (t * p * down * across) / (tiles * panels)
-        again = (down * pack_b * spec.k * spec.n + across * pack_a * spec.m * spec.k) * 12 / max(1, each)
+        again = (down * pack_b * spec.k * spec.n + across * pack_a * spec.m * spec.k) * 40 / max(1, each)
         cost = uneven + again + 0.5 * (1 - down * across / wanted)
         best = min(best, (cost, t, p))
     return best[1], best[2], 1
