@@ -46,7 +46,7 @@ def test_the_formula_is_the_rules_own_text(monkeypatch):
 
     x = leaf(2.0)
     y = torch.cos(x)
-    rules = tuple([lambda t, x: t * 7 * x])
+    rules = (lambda t, x: t * 7 * x,)
     monkeypatch.setattr(type(y.grad_fn), "rules", rules)
     monkeypatch.setattr(local, "_TEMPLATES", {})
     step = torch.explain(y).steps[0]

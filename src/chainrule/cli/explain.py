@@ -10,6 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule.core.dtype import float64
+from chainrule.core.tensor import Tensor
+from chainrule.ops.creation import tensor
+from chainrule.ops.likes import ones_like
+
 PARTS = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Load, ast.Constant, ast.keyword, ast.operator, ast.unaryop,
     ast.Tuple, ast.List, ast.Subscript, ast.Slice, ast.Attribute,
@@ -39,8 +44,6 @@ class _Refused(Exception):
 
 
 def _variables(given: Sequence[str], wrt: str | None) -> dict[str, Any]:
-    import chainrule
-
     wanted = None if wrt is None else [n.strip() for n in wrt.split(",")]
     found: dict[str, Any] = {}
     for item in given:
@@ -49,7 +52,7 @@ def _variables(given: Sequence[str], wrt: str | None) -> dict[str, Any]:
             raise _Refused(f"a variable is given as NAME=VALUE, not as {item!r}")
         try:
             number = ast.literal_eval(value)
-            found[name] = chainrule.tensor(number, dtype=chainrule.float64, requires_grad=wanted is None or name in wanted)
+            found[name] = tensor(number, dtype=float64, requires_grad=wanted is None or name in wanted)
         except (ValueError, SyntaxError, TypeError) as error:
             raise _Refused(f"the value of {name} has to be a number or a nested list of numbers, not {value!r}") from error
     missing = [n for n in wanted or () if n not in found]
@@ -60,8 +63,9 @@ def _variables(given: Sequence[str], wrt: str | None) -> dict[str, Any]:
 
 def _value(formula: str, variables: dict[str, Any]) -> Any:
     """The formula's value; only names, numbers, operators and calls of chainrule's functions are taken."""
-    import chainrule
+    import importlib
 
+    chainrule = importlib.import_module("chainrule")  # whose public names are what a formula may call
     try:
         tree = ast.parse(formula, mode="eval")
     except SyntaxError as error:
@@ -90,16 +94,16 @@ def main(argv: Sequence[str]) -> int:
     ∂y/∂x = 2·x = 6
     0
     """
-    import chainrule
+    from chainrule.explain.derivation import explain
 
     args = _parser().parse_args(argv)
     try:
         variables = _variables(args.values, args.wrt)
         y = _value(args.formula, variables)
-        if not isinstance(y, chainrule.Tensor) or not y.requires_grad:
+        if not isinstance(y, Tensor) or not y.requires_grad:
             raise _Refused("the formula has no variable to differentiate by: give one, such as x=3")
-        seed = None if y.numel() == 1 else chainrule.ones_like(y)
-        derivation = chainrule.explain(y, gradient=seed, names=variables)
+        seed = None if y.numel() == 1 else ones_like(y)
+        derivation = explain(y, gradient=seed, names=variables)
     except (_Refused, RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
         print(f"chainrule explain: {error}", file=sys.stderr)
         return 2

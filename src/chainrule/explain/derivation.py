@@ -193,14 +193,15 @@ class Derivation:
         """
         return check(self.graph, tolerance)
 
-    def symbolic(self) -> Symbolic:
+    def symbolic(self, simplify: bool = True) -> Symbolic:
         """The derivative's closed form through SymPy, checked against the tape; of scalar programs.
 
-        Raises ImportError without SymPy, and TypeError for programs with tensors or functions that SymPy does not know.
+        ``simplify=False`` leaves it as the chain rule puts it together, which is quicker.  Raises ImportError without
+        SymPy, and TypeError for programs with tensors or functions that SymPy does not know.
         """
         from .symbolic import closed_form
 
-        return closed_form(self.graph)
+        return closed_form(self.graph, simplify)
 
     def __str__(self) -> str:
         return self._coloured() or self.text()

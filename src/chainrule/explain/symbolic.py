@@ -86,7 +86,7 @@ def _power(s: str, n: int, sign: str) -> str:
     return re.sub(rf"\*\*{n}(?![\d.])", sign, s)
 
 
-def closed_form(graph: Graph) -> Symbolic:
+def closed_form(graph: Graph, simplify: bool = True) -> Symbolic:
     """The output and its derivatives by the leaves, in the leaves."""
     try:
         import sympy as sp
@@ -107,7 +107,7 @@ def closed_form(graph: Graph) -> Symbolic:
             part = g * translate(local.formula)
             cotangents[local.variable] = cotangents.get(local.variable, 0) + part
     names = {v: sp.Symbol(v.name, real=True) for v in graph.wanted}
-    derivatives = {v.name: _simplest(sp, cotangents[v]) for v in names}
+    derivatives = {v.name: _simplest(sp, cotangents[v]) if simplify else sp.sympify(cotangents[v]) for v in names}
     value = translate.forms.get(graph.output, names.get(graph.output))
     errors = {v.name: _error(derivatives[v.name], v, translate) for v in names}
     return Symbolic(value, derivatives, errors)

@@ -27,9 +27,10 @@ def fill(graph: Graph) -> None:
         for step in graph.steps:
             if step.op is not None:
                 _read(step, step.op)
+        guessed: dict[Variable, Step] = {}
         for _ in range(6):
             forward = [_run(step) for step in graph.steps]
-            solved = [_solve(step) for step in reversed(graph.steps)]
+            solved = [_solve(step, guessed) or _invert(step, guessed) for step in reversed(graph.steps)]
             if not any(forward) and not any(solved):
                 break
     finally:
@@ -145,7 +146,7 @@ def _run(step: Step) -> bool:
     return True
 
 
-def _solve(step: Step) -> bool:
+def _solve(step: Step, guessed: dict[Variable, Step]) -> bool:
     """The one unknown argument of an elementwise step that is affine in it, from its output and the other arguments."""
     op = step.op
     if op is None or op.kind != "elementwise" or not op.rules or len(step.outputs) != 1 or len(op.rules) != len(step.inputs):  # type: ignore[arg-type]
@@ -171,8 +172,31 @@ def _solve(step: Step) -> bool:
     if rest is None or rest.shape != out.shape:
         return False
     found = (out - rest) / slope
-    give(v, _tidy(step, known, i, found, out) if v.is_constant else _fitted(found, v.shape))
+    give(v, _tidy(step, known, i, found, guessed) if v.is_constant else _fitted(found, v.shape))
     return True
+
+
+def _invert(step: Step, guessed: dict[Variable, Step]) -> bool:
+    """The unknown argument of a function whose rule needs only its value (exp, tanh, sqrt …), by Newton's method."""
+    op = step.op
+    if op is None or op.kind != "elementwise" or len(step.inputs) != 1 or len(step.outputs) != 1 or not op.rules:
+        return False
+    v, out = step.inputs[0], step.outputs[0].value
+    if v is None or v.value is not None or out is None or op.rule_names(0) != ("out",) or keywords(op.impl) or out.dtype.kind != "f":
+        return False
+    want = np.asarray(out, np.float64)
+    rule: Any = op.rules[0]  # type: ignore[index]
+    with np.errstate(all="ignore"):
+        for start in (np.zeros_like(want), np.log1p(np.abs(want)), want, want * want, np.ones_like(want)):
+            x = start
+            for _ in range(60):
+                have = op.impl(x)
+                x = x - (have - want) / rule(np.ones_like(want), have)
+            if np.all(np.isfinite(x)) and np.allclose(op.impl(x), want, rtol=1e-12, atol=0):
+                give(v, x.astype(out.dtype)[()])
+                guessed[v] = step
+                return True
+    return False
 
 
 def _fitted(found: Any, shape: tuple[int, ...] | None) -> Any:
@@ -184,15 +208,20 @@ def _fitted(found: Any, shape: tuple[int, ...] | None) -> Any:
     return found[index]
 
 
-def _tidy(step: Step, known: list[Any], i: int, found: Any, out: Any) -> Any:
-    """The shortest number that gives ``out``; else what was found."""
+def _tidy(step: Step, known: list[Any], i: int, found: Any, guessed: dict[Variable, Step]) -> Any:
+    """The shortest number that gives the output; else what was found."""
     first = found.flat[0] if found.size else None
     if first is None or not np.isfinite(first) or not np.isrealobj(found):
         return found
-    digits = 7 if found.dtype.itemsize <= 4 else 15
-    for n in range(1, digits + 1):
+    made = step.outputs[0]
+    user = guessed.get(made)
+    for n in range(1, (7 if found.dtype.itemsize <= 4 else 15) + 1):
         number = float(f"{float(first):.{n}g}")
         again = rerun(step, [number if k == i else value for k, value in enumerate(known)])
-        if again is not None and np.array_equal(again, out):
+        if again is None:
+            continue
+        # An output that was itself guessed counts by what its own consumer makes of it.
+        if np.array_equal(again, made.value) if user is None else np.array_equal(rerun(user, [again]), user.outputs[0].value):
+            give(made, again)
             return int(number) if number == int(number) and abs(number) < 1e15 else number
     return found
