@@ -16,6 +16,7 @@ from ..utils import _pytree as pytree
 from .capture.capture import capture
 from .capture.reads import Surroundings
 from .capture.variant import Engine, Variant
+from .passes.simplify import simplify
 from .program.execute import prepare
 
 LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
@@ -154,8 +155,8 @@ def _told(reasons: list[tuple[str, str]]) -> str:
 
 
 def default_engine() -> Engine:
-    """What runs programs here."""
-    return prepare
+    """What runs programs here: NumPy, after simplification."""
+    return lambda program: prepare(simplify(program))
 
 
 def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:

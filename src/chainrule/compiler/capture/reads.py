@@ -23,14 +23,14 @@ _DEPTH = 6
 _EFFECTS = frozenset({"print", "input", "open", "next", "exec", "eval", "setattr", "delattr", "globals", "iter"})
 _UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets", "subprocess", "logging", "warnings", "socket"})
 
-Probe = tuple[Callable[[], Any], Any]  # how to look, and what was seen
 
 
 class Surroundings:
     """The state that a function reads.  ``why`` says what makes it one that cannot be compiled."""
 
     def __init__(self, function: Any) -> None:
-        self.probes: list[Probe] = []
+        self._space: dict[str, Any] = {"_mark": _mark}  # what the checks name
+        self._checks: list[str] = []
         self.why: list[str] = []
         self.optimizers: list[Any] = []
         self._seen: set[int] = set()
@@ -39,14 +39,34 @@ class Surroundings:
         self._kinds: list[type] = []
         self._walk(function, 0)
         self._methods()
-        self._probe(lambda: EPOCH[0])
+        self._expect("{}[0]", EPOCH)
+        #: whether anything is not as it was; one function, since it is asked before every call
+        self.changed: Callable[[], bool] = self._made()
 
-    def changed(self) -> bool:
-        """Whether anything is not as it was."""
-        return any(look() != seen for look, seen in self.probes)
+    def _expect(self, look: str, *objects: Any) -> None:
+        """``look``, an expression that names ``objects`` in braces, gives what it gives now: that object, or one like it."""
+        names = [self._named(o) for o in objects]
+        expression = look.format(*names)
+        seen = eval(expression, self._space)
+        mark = self._named(_mark(seen))
+        self._checks.append(f"((v := {expression}) is not {self._named(seen)} and _mark(v) != {mark})")
 
-    def _probe(self, look: Callable[[], Any]) -> None:
-        self.probes.append((look, look()))
+    def _same(self, look: str, value: Any) -> None:
+        """The same of an expression that makes a new object each time."""
+        expression = look.format(self._named(value))
+        self._checks.append(f"{expression} != {self._named(eval(expression, self._space))}")
+
+    def _named(self, value: Any) -> str:
+        name = f"o{len(self._space)}"
+        self._space[name] = value
+        return name
+
+    def _made(self) -> Callable[[], bool]:
+        body = "\n".join(f"    if {check}: return True" for check in self._checks)
+        lost = "  except (LookupError, ValueError, AttributeError):\n    return True"
+        exec(f"def changed():\n  try:\n{body}\n    return False\n{lost}", self._space)
+        made: Callable[[], bool] = self._space["changed"]
+        return made
 
     # -- one kind of object after another --------------------------------------------------------------------------------
 
@@ -85,12 +105,12 @@ class Surroundings:
             self._object(value, depth)
 
     def _items(self, value: Any, depth: int) -> None:
-        self._probe(lambda: [_mark(v) for v in value])
+        self._same("[*map(_mark, {})]", value)
         for v in list(value)[:1000]:
             self._walk(v, depth + 1)
 
     def _mapping(self, value: dict[Any, Any], depth: int) -> None:
-        self._probe(lambda: [(_mark(k), _mark(v)) for k, v in value.items()])
+        self._same("[*map(_mark, {0}), *map(_mark, {0}.values())]", value)
         for v in list(value.values())[:1000]:
             self._walk(v, depth + 1)
 
@@ -121,11 +141,13 @@ class Surroundings:
                     self._walk(f, depth + 1)
 
     def _optimizer(self, value: Any) -> None:
-        self._probe(lambda: (id(value.state), len(value.state), len(value.param_groups)))
+        self._expect("{}.state", value)
+        self._same("len({}.state)", value)
+        self._same("len({}.param_groups)", value)
         self.optimizers.append(value)
         for group in value.param_groups:
-            self._probe(lambda group=group: [_mark(v) for k, v in group.items() if k != "params"])  # type: ignore[misc]
-            self._probe(lambda group=group: [id(p) for p in group["params"]])  # type: ignore[misc]
+            self._same("[*map(_mark, {}.values())]", group)
+            self._same("[*map(id, {}['params'])]", group)
 
     def _function(self, function: types.FunctionType, depth: int) -> None:
         code = function.__code__
@@ -142,24 +164,18 @@ class Surroundings:
         self._code(code, function.__globals__, depth)
 
     def _cell(self, cell: Any, depth: int) -> None:
-        def look() -> Any:
-            try:
-                return _mark(cell.cell_contents)
-            except ValueError:
-                return None
-
-        self._probe(look)
         try:
             self._walk(cell.cell_contents, depth + 1)
-        except ValueError:
+        except ValueError:  # empty
             return
+        self._expect("{}.cell_contents", cell)
 
     def _code(self, code: types.CodeType, space: dict[str, Any], depth: int) -> None:
         self._names.update(code.co_names)
         for name in code.co_names:
             if name in space:
                 value = space[name]
-                self._probe(lambda name=name: _mark(space.get(name)))  # type: ignore[misc]
+                self._expect(f"{{}}[{name!r}]", space)
                 if isinstance(value, types.ModuleType):
                     self._imported(value, code, depth)
                 else:
@@ -180,7 +196,7 @@ class Surroundings:
         for name in code.co_names:
             value = vars(module).get(name)
             if value is not None:
-                self._probe(lambda name=name: _mark(vars(module).get(name)))  # type: ignore[misc]
+                self._expect(f"{{}}[{name!r}]", vars(module))
                 self._walk(value, depth + 1)
 
 
