@@ -161,8 +161,14 @@ def transposed(f: Emitter, element: str, rows: Sequence[str]) -> list[str]:
         each = lanes
     groups = lanes // each
 
+    made: dict[tuple[object, ...], str] = {}
+
     def shuffle(a: str, b: str, picks: Sequence[int]) -> str:
-        return f.op(f"shufflevector {kind} {a}, {kind} {b}, <{lanes} x i32> <{', '.join(f'i32 {p}' for p in picks)}>")
+        key = (a, b, *picks)
+        if key not in made:
+            order = ", ".join(f"i32 {p}" for p in picks)
+            made[key] = f.op(f"shufflevector {kind} {a}, {kind} {b}, <{lanes} x i32> <{order}>")
+        return made[key]
 
     def interleaved(a: str, b: str, width: int, high: int) -> str:
         """Within each block: the low or high half of both, ``width`` elements in turn."""
