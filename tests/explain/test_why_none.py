@@ -185,6 +185,15 @@ def test_never_asked_for():
     says(torch.why(w), "not-asked", "w does not require grad", "requires_grad=True")
 
 
+def test_a_variable_is_named_before_a_place_in_a_list():
+    def ask(*parts):
+        return torch.why(parts[0])
+
+    w = leaf()
+    assert ask(w).title == "w.grad is None."
+    assert ask(leaf()).title == "parts[0].grad is None."
+
+
 def test_integers():
     n = torch.tensor([1, 2])
     says(torch.why(n), "integer", "n is torch.int64", "n.float()")

@@ -63,7 +63,7 @@ def name_in(frame: FrameType, value: Any) -> str | None:
     """The name by which a frame knows a value."""
     for space in (frame.f_locals, frame.f_globals):
         for name, held in list(space.items()):
-            if held is value and not name.startswith("_"):
+            if held is value and name.isidentifier() and not name.startswith("_"):
                 return name
     return None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.mutation import line_of
 from ..core.node import LEAF
-from ..core.source import cuts_after, place_of
+from ..core.source import cuts_after, name_in, place_of
 from ..core.telling import CUT_BY, REMEDIES, reaches
 from ..core.tensor import MADE_WITHOUT_GRAD, UNTRACKED, Tensor
 from ..core.walks import WALKS
@@ -37,7 +37,17 @@ class Asked:
         owner = self.live.owner(t) if t._gn is LEAF and id(t) not in self.names.leaves else None
         if owner is not None:
             return f"{type(owner[0]).__name__}.{owner[1]}"
-        return name_of(t, self.names, otherwise)
+        return self._plain(t, name_of(t, self.names, otherwise))
+
+    def _plain(self, t: Tensor, name: str) -> str:
+        """A variable of its own rather than its place in a list, where there is one."""
+        frame = self.frame
+        for _ in range(3):
+            if frame is None or "[" not in name:
+                break
+            name = name_in(frame, t) or name
+            frame = frame.f_back
+        return name
 
     def line(self, node: Any) -> str:
         """Where a node was recorded, as far as that was seen."""

@@ -143,7 +143,8 @@ class Record:
 class watch:
     """Record lines, cuts and the first NaN, so that :class:`chainrule.why <chainrule.explain.why.Why>` can name the user's line.
 
-    Use it around the part of the program in question; it slows that part down several times, and keeps its last graph.
+    Use it around the part of the program in question; it slows that part down several times, and keeps its last graph.  It
+    sees the thread that it is entered in.
 
     >>> import chainrule as torch
     >>> w = torch.tensor(2.0, requires_grad=True)
