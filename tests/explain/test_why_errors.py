@@ -1,5 +1,6 @@
 """An error keeps PyTorch's words, and its notes say what happened first, where, and the remedy."""
 
+import linecache
 import re
 import sys
 
@@ -150,6 +151,25 @@ def test_no_history(program, place, by, remedy):
     assert re.match("(`loss`|This tensor) has no history: the tape was left by ", first) and by in first
     assert place in note
     assert last.startswith("Remedy: ") and remedy in last
+
+
+def test_cells_of_a_notebook(monkeypatch):
+    """The cut is in a cell that ran before."""
+    namespace = {"torch": torch}
+    cells = [
+        "w = torch.ones(2, requires_grad=True)\nh = w * 3\n",
+        "%matplotlib inline\n",
+        "out = h.detach()\n",
+        "loss = out.sum()\nloss.backward()\n",
+        "loss = w.detach()\n",
+    ]
+    for i, cell in enumerate(cells):
+        name = f"/tmp/ipykernel_1/{i}.py"
+        monkeypatch.setitem(linecache.cache, name, (len(cell), None, cell.splitlines(keepends=True), name))
+    for i in (0, 2):
+        exec(compile(cells[i], f"/tmp/ipykernel_1/{i}.py", "exec"), namespace)
+    _, note = note_of(exec, compile(cells[3], "/tmp/ipykernel_1/3.py", "exec"), namespace)
+    assert "`loss` has no history: the tape was left by .detach() at /tmp/ipykernel_1/2.py:1: out = h.detach()" in note
 
 
 def test_nothing_requires_grad():

@@ -99,17 +99,17 @@ def cuts_after(frame: FrameType, name: str) -> list[Cut]:
     scope = _scope(frame.f_code)
     if scope is None:
         return []
-    names, found = {name}, []
+    names, found = {name}, list[Cut]()
     reader = _Reader()
     space = {**frame.f_globals, **frame.f_locals}
-    for statement, without in statements(scope, False):
-        value = _value_of(statement)
-        if value is None or not _mentions(value, names):
-            continue
-        if statement.lineno > frame.f_lineno:
-            continue
-        names |= _targets(statement)
-        found += reader.in_value(value, frame.f_code.co_filename, without, space, 0, names)
+    filename = frame.f_code.co_filename
+    for file, part, end in [*reversed(_cells_before(filename, scope)), (filename, scope, frame.f_lineno)]:
+        for statement, without in statements(part, False):
+            value = _value_of(statement)
+            if value is None or statement.lineno > end or not _mentions(value, names):
+                continue
+            names |= _targets(statement)
+            found += reader.in_value(value, file, without, space, 0, names)
     return found
 
 
@@ -125,14 +125,15 @@ class _Reader:
         self.seen.add(code)
         found: list[Cut] = []
         wanted = set(names)
-        for statement, without in reversed(list(statements(scope, _decorated(scope)))):
-            value = _value_of(statement)
-            if value is None or statement.lineno > last or not (_targets(statement) & wanted or isinstance(statement, ast.Return)):
-                continue
-            if isinstance(statement, ast.Return) and names:
-                continue
-            found += self.in_value(value, code.co_filename, without, space, depth, None)
-            wanted |= {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
+        for filename, part, end in [(code.co_filename, scope, last), *_cells_before(code.co_filename, scope)]:
+            for statement, without in reversed(list(statements(part, _decorated(part)))):
+                value = _value_of(statement)
+                if value is None or statement.lineno > end or not (_targets(statement) & wanted or isinstance(statement, ast.Return)):
+                    continue
+                if isinstance(statement, ast.Return) and names:
+                    continue
+                found += self.in_value(value, filename, without, space, depth, None)
+                wanted |= {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
         return found
 
     def in_value(
@@ -253,7 +254,22 @@ def _decorated(scope: ast.AST) -> bool:
     return isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) and any(_turns_off(d) for d in scope.decorator_list)
 
 
-@functools.lru_cache(maxsize=4)
+def _cells_before(filename: str, scope: ast.AST) -> list[tuple[str, ast.AST, float]]:
+    """The cells of the notebook that ran before this one, the last first."""
+    if not isinstance(scope, ast.Module) or not _is_cell(filename):
+        return []
+    names = [name for name in linecache.cache if _is_cell(name)]
+    if filename in names:
+        names = names[: names.index(filename)]
+    trees = [(name, _parsed("".join(linecache.getlines(name)))) for name in reversed(names[-200:])]
+    return [(name, tree, float("inf")) for name, tree in trees if tree is not None]
+
+
+def _is_cell(filename: str) -> bool:
+    return filename.startswith("<ipython-input-") or "/ipykernel_" in filename or "\\ipykernel_" in filename
+
+
+@functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
