@@ -76,6 +76,7 @@ class Chains:
         self.named = {v for v in graph.variables.values() if v.cotangent is not None and (v.named or v.leaf is not None)}
         self.named |= {*graph.wanted, graph.output}
         self.all = {v for v in graph.variables.values() if v.cotangent is not None}
+        self._between = any(v.producer is not None and v is not graph.output for v in self.named)
         self._partials: dict[tuple[Variable, bool], dict[Variable, Any]] = {}
 
     def links(self, v: Variable, every: bool) -> dict[Variable, Any]:
@@ -118,6 +119,8 @@ class Chains:
 
     def chosen(self, x: Variable) -> tuple[int, list[list[Variable]], bool]:
         """The ways to show: over the user's names, or over every step where there is no name on the way and few steps."""
+        if len(self.graph.steps) > LONGEST_CHAIN and not self._between:
+            return 1, [[self.output, x]], False  # no name on any way: the one factor is the gradient itself
         count, ways = self.routes(x, False)
         if len(self.graph.steps) <= LONGEST_CHAIN and all(len(way) == 2 for way in ways):
             more, finer = self.routes(x, True)

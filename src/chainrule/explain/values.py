@@ -28,9 +28,11 @@ def fill(graph: Graph) -> None:
             if step.op is not None:
                 _read(step, step.op)
         guessed: dict[Variable, Step] = {}
+        open_steps = graph.steps
         for _ in range(6):
-            forward = [_run(step) for step in graph.steps]
-            solved = [_solve(step, guessed) or _invert(step, guessed) for step in reversed(graph.steps)]
+            forward = [_run(step) for step in open_steps]
+            open_steps = [step for step in open_steps if _lacks(step)]
+            solved = [_solve(step, guessed) or _invert(step, guessed) for step in reversed(open_steps)]
             if not any(forward) and not any(solved):
                 break
     finally:
@@ -132,9 +134,23 @@ def _by_transposition(step: Step, values: list[Any]) -> Any:
     return None if dummy._grad is None else dummy._grad._value
 
 
+def _lacks(step: Step) -> bool:
+    """Whether some value of the step is not known yet."""
+    for v in step.inputs:
+        if v is not None and v.value is None:
+            return True
+    for v in step.outputs:
+        if v.value is None:
+            return True
+    return False
+
+
 def _run(step: Step) -> bool:
     """Compute the step's outputs if that is news."""
-    if all(out.value is not None for out in step.outputs):
+    for out in step.outputs:
+        if out.value is None:
+            break
+    else:
         return False
     result = rerun(step, [None if v is None else v.value for v in step.inputs])
     if result is None:
