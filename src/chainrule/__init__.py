@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # isort: off
 # fmt: off
@@ -132,6 +132,9 @@ nan = inf - inf
 newaxis = None
 legacy_contiguous_format = contiguous_format
 
+
+if TYPE_CHECKING:
+    from .explain.derivation import explain as explain  # the package of this name can be called
 
 # Names of this page whose modules load at first use.
 _HOMES = {
