@@ -139,7 +139,8 @@ if TYPE_CHECKING:
 # Names of this page whose modules load at first use.
 _HOMES = {
     "GradScaler": "amp", "TypedStorage": "storage", "UntypedStorage": "storage", "autocast": "amp",
-    "clear_autocast_cache": "amp.autocast_mode", "draw": "explain.draw", "explore": "explain.explorer",
+    "clear_autocast_cache": "amp.autocast_mode", "draw": "explain.draw",
+    "explain_compile": "compiler.report", "explore": "explain.explorer",
     "get_autocast_cpu_dtype": "amp.autocast_mode",
     "get_autocast_dtype": "amp.autocast_mode", "get_autocast_gpu_dtype": "amp.autocast_mode",
     "is_anomaly_check_nan_enabled": "autograd.anomaly_mode", "is_anomaly_enabled": "autograd.anomaly_mode",

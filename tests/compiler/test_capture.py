@@ -412,3 +412,60 @@ def test_the_tape_of_a_compiled_call() -> None:
         w.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         a.sum().backward()
+
+
+def test_stances_and_reset() -> None:
+    run = Compiled(lambda x: x + 1)
+    for _ in range(2):
+        run(torch.ones(2))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        equal(run(torch.ones(2)), torch.full((2,), 2.0))
+        with pytest.raises(RuntimeError, match="fail_on_recompile"):
+            run(torch.ones(3))
+    with torch.compiler.set_stance("eager_on_recompile"):
+        run(torch.ones(3))
+    assert len(run.programs()) == 1
+    torch.compiler.reset()
+    assert run.programs() == []
+
+    @torch.compiler.set_stance("force_eager")
+    def all_eager() -> Any:
+        return run(torch.ones(2))
+
+    all_eager()
+    assert run.programs() == []
+
+
+def test_what_is_kept_from_the_compiler_ends_the_capture() -> None:
+    seen: list[bool] = []
+
+    @torch.compiler.disable(reason="it looks")
+    def looks(x: Any) -> Any:
+        seen.append(torch.compiler.is_compiling())
+        return x * 3
+
+    run = Compiled(lambda x: (looks(x + 1), torch.compiler.is_compiling())[0])
+    for _ in range(4):
+        equal(run(torch.ones(2)), torch.full((2,), 6.0))
+    assert seen == [False] * 4 and "looks is kept from the compiler: it looks" in run.reasons[0][0]
+
+
+def test_reports() -> None:
+    w = torch.nn.Parameter(torch.ones(3, 3))
+
+    def step(x: Any) -> Any:
+        y = x @ w
+        loss = y.tanh().sum()
+        loss.backward()
+        with torch.no_grad():
+            w.sub_(0.1 * w.grad)
+        w.grad = None
+        return loss.detach()
+
+    report = torch.explain_compile(step, torch.ones(2, 3), profile=True)
+    text = str(report)
+    assert text.startswith("one program:") and "1 written back" in text and "test_capture.py" in text and "µs" in text
+    matmul = next(line for line in report.lines if "matmul" in line.names or "mm" in line.names)
+    assert matmul.operations >= 2 * 2 * 3 * 3 and matmul.bytes == 4 * (6 + 9 + 6) and matmul.seconds > 0
+    report = torch.explain_compile(lambda x: x if x.sum() > 0 else -x, torch.ones(3))
+    assert report.program is None and "branches on a tensor" in str(report)

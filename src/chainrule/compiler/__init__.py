@@ -1,11 +1,15 @@
-"""``torch.compiler``: the names by which a program speaks to the compiler.  Functions run as they are written."""
+"""``torch.compiler``: the names by which a program speaks to the compiler."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from chainrule._quiet import compile as _compile
+from chainrule.core.modes import MODES
+
+from .state import LIVE, STANCE, STANCES
 
 __all__ = [
     "allow_in_graph",
@@ -29,11 +33,13 @@ def compile(*args: Any, **kwargs: Any) -> Any:
 
 
 def is_compiling() -> bool:
-    return False
+    """True while a function is captured."""
+    return MODES.recorder is not None
 
 
 def is_dynamo_compiling() -> bool:
-    return False
+    """True while a function is captured."""
+    return MODES.recorder is not None
 
 
 def is_exporting() -> bool:
@@ -41,7 +47,9 @@ def is_exporting() -> bool:
 
 
 def reset() -> None:
-    """Nothing is cached."""
+    """Forget every program that was compiled in this process."""
+    for function in list(LIVE):
+        function.forget()
 
 
 def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
@@ -50,12 +58,22 @@ def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
 
 
 def disable(fn: Callable[..., Any] | None = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Decorator: keep a function out of the compiler's hands; gives the function itself.
+    """Decorator: keep a function out of the compiler's hands: a capture ends where it is called.
 
     >>> disable(abs)(-1), disable(recursive=False)(abs)(-1)
     (1, 1)
     """
-    return (lambda f: f) if fn is None else fn
+    if fn is None:
+        return lambda f: disable(f, recursive, reason=reason)
+    function = fn
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if MODES.recorder is not None:
+            MODES.recorder.flush(f"{getattr(function, '__name__', function)} is kept from the compiler" + (f": {reason}" if reason else ""))
+        return function(*args, **kwargs)
+
+    return run
 
 
 def allow_in_graph(fn: Any) -> Any:
@@ -79,22 +97,35 @@ def cudagraph_mark_step_begin() -> None:
     """There are no CUDA graphs."""
 
 
-_STANCES = ("default", "eager_then_compile", "aot_eager_then_compile", "fail_on_recompile", "force_eager", "eager_on_recompile")
-
-
 class set_stance:
-    """Say how eagerly to compile, for good, for a block or for a function; every stance runs functions as they are."""
+    """Say how eagerly to compile, from now on; as a context manager for a block, as a decorator for a function's calls.
+
+    ``"force_eager"`` runs functions as they are written, ``"eager_on_recompile"`` what they were not compiled for yet, and
+    ``"fail_on_recompile"`` raises RuntimeError there.  The other stances compile.
+    """
 
     def __init__(self, stance: str = "default", *, skip_guard_eval_unsafe: bool = False, force_backend: Any = None) -> None:
-        if stance not in _STANCES:
-            raise RuntimeError(f"invalid torch.compile stance {stance!r}, should be one of: {', '.join(_STANCES)}")
+        if stance not in STANCES:
+            raise RuntimeError(f"invalid torch.compile stance {stance!r}, should be one of: {', '.join(STANCES)}")
         self.stance = stance
+        self._before = STANCE[0]
+        STANCE[0] = stance
 
     def __enter__(self) -> None:
-        return None
+        STANCE[0] = self.stance
 
     def __exit__(self, *exc: object) -> None:
-        return None
+        STANCE[0] = self._before
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        return fn
+        STANCE[0] = self._before
+
+        @wraps(fn)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            before, STANCE[0] = STANCE[0], self.stance
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                STANCE[0] = before
+
+        return run

@@ -16,11 +16,15 @@ from ..utils import _pytree as pytree
 from .capture.capture import capture
 from .capture.reads import Surroundings
 from .capture.variant import Engine, Variant
-from .passes.simplify import simplify
 from .program.execute import prepare
+from .program.ir import Program
+from .state import LIVE, STANCE
 
 LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
 _TRIES = 3  # captures that end early before a function is left alone
+
+
+RECOMPILE = "The shapes, the dtypes or something else that the function reads are not those that it was compiled for."
 
 
 class Split(RuntimeError):
@@ -45,6 +49,7 @@ class Compiled:
         self._failures: dict[Any, int] = {}
         self._count = 0
         self._warned = False
+        LIVE.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -56,11 +61,16 @@ class Compiled:
         key = _key(args, kwargs, tensors)
         if key is None:
             return self.function(*args, **kwargs)
+        stance = STANCE[0]
+        if stance == "force_eager":
+            return self.function(*args, **kwargs)
         for kept in self.kept.get(key, ()):
             if not kept.surroundings.changed() and kept.variant.fits():
                 return kept.variant(tensors)
-        if self._failures.get(key, 0) >= _TRIES:
+        if self._failures.get(key, 0) >= _TRIES or (self.kept and stance == "eager_on_recompile"):
             return self.function(*args, **kwargs)
+        if self.kept and stance == "fail_on_recompile":
+            raise RuntimeError("Detected recompile when torch.compile stance is 'fail_on_recompile'. " + RECOMPILE)
         return self._capture(key, args, kwargs, tensors)
 
     def _capture(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
@@ -108,16 +118,31 @@ class Compiled:
 
     def programs(self) -> list[Any]:
         """The programs that have been compiled, the latest of a kind first."""
-        return [k.variant.record.program for kept in self.kept.values() for k in kept]
+        return [k.variant.program for kept in self.kept.values() for k in kept]
 
-    def program(self, *args: Any, **kwargs: Any) -> Any:
-        """The program for these arguments; runs the function if it has to be captured first.  ValueError where there is none."""
+    def variant(self, *args: Any, **kwargs: Any) -> Variant:
+        """The compiled form for these arguments; runs the function if it has to be captured first.  ValueError where there is none."""
         for _ in range(_TRIES):
             key = _key(args, kwargs, [])
             if self.kept.get(key):
-                return self.kept[key][0].variant.record.program
+                return self.kept[key][0].variant
             self(*args, **kwargs)
+        key = _key(args, kwargs, [])
+        if self.kept.get(key):
+            return self.kept[key][0].variant
         raise ValueError(_told(self.reasons))
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """The program for these arguments; ValueError where there is none.  ``print`` shows it."""
+        return self.variant(*args, **kwargs).program
+
+    def forget(self) -> None:
+        """Drop all programs, and what is known of arguments that have none."""
+        self.kept.clear()
+        self.reasons.clear()
+        self._failures.clear()
+        self._count = 0
+        self._warned = False
 
 
 class OptimizedModule(Module):
@@ -155,8 +180,8 @@ def _told(reasons: list[tuple[str, str]]) -> str:
 
 
 def default_engine() -> Engine:
-    """What runs programs here: NumPy, after simplification."""
-    return lambda program: prepare(simplify(program))
+    """What runs programs here: NumPy."""
+    return prepare
 
 
 def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:

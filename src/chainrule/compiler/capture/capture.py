@@ -6,6 +6,8 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...core.generator import default_generator
 from ...core.node import HOOKED, Node
 from ...core.tensor import Tensor, new
@@ -139,74 +141,100 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
     if HOOKED or any(t._hooks or t._post_hooks for t, _, mine in recorder.swapped if mine._cell is not None):
         recorder.note("a hook is called on the way")
         return None
+    left = _Left(recorder)
     leaves, structure = pytree.tree_flatten(result)
-    originals = {id(t): mine for t, _, mine in recorder.swapped}
-    outputs: dict[int, int] = {}
-    cells: list[Cell] = []
-
-    def place(value: Captured) -> Place:
-        cell = value.cell
-        whole = value.shape == cell.shape and value.offset == 0 and value.strides == row_major(cell.shape)
-        if cell.array is not None and not cell.drawn:
-            return Place(None, cell.first.attrs["index"], value.shape, value.strides, value.offset, whole)
-        if id(cell) not in outputs:
-            outputs[id(cell)] = len(cells)
-            cells.append(cell)
-        return Place(outputs[id(cell)], None, value.shape, value.strides, value.offset, whole)
-
-    found: list[Any] = []
-    known: set[int] = set()
-    for leaf in leaves:
-        if isinstance(leaf, Tensor) and isinstance(leaf._value, Captured):
-            known.update((id(leaf), id(leaf._base)))
-            if id(leaf) in originals:
-                found.append(("same", leaf))
-            elif leaf._gn is not None and _freed(leaf._gn):
-                found.append(Ended(place(leaf._value), ended(leaf._gn)))
-            elif leaf._gn is not None and leaf._value.cell.array is not None:
-                recorder.note("the result is a view of what was there before, and part of a graph")
-                return None
-            else:
-                found.append(place(leaf._value))
-        elif isinstance(leaf, Tensor):
-            recorder.note("the result holds a constant tensor")
-            return None
-        else:
-            found.append(leaf)
-    rebound: list[Rebound] = []
-    gradients: list[tuple[Tensor, Any]] = []
-    cleared: list[Tensor] = []
-    for tensor, raw, mine in recorder.swapped:
-        if tensor._value is not mine:
-            rebound.append(Rebound(tensor, False, place(tensor._value)))
-        elif raw.ndim == 0 and mine._cell is not None and mine._cell.written and not hasattr(raw, "ctypes"):
-            rebound.append(Rebound(tensor, False, place(mine)))
-        grad, had = tensor._grad, before.get(id(tensor))
-        if had is not None and type(had._value) is Captured and had._value._cell is not None:
-            gradients.append((tensor, had))
-        elif had is None and grad is not None:
-            gradients.append((tensor, None))
-        if grad is not had:
-            if grad is None:
-                cleared.append(tensor)
-            elif isinstance(grad._value, Captured) and grad._gn is None:
-                known.update((id(grad), id(grad._base)))
-                rebound.append(Rebound(tensor, True, place(grad._value)))
+    if not left.results(leaves):
+        return None
+    left.tensors(before)
     backward = None
     if any(isinstance(leaf, Tensor) and leaf._gn is not None and not _freed(leaf._gn) for leaf in leaves):
-        if any(r.gradient for r in rebound) or any(isinstance(f, Ended) for f in found):
+        if any(r.gradient for r in left.rebound) or any(isinstance(f, Ended) for f in left.leaves):
             recorder.note("the result is part of a graph, and gradients were set besides")
             return None
         backward = joint(recorder, leaves, [a for a in arguments if isinstance(a, Tensor)])
         if backward is None:
             return None
-    for tensor in () if backward is not None else live_tensors():
-        value = tensor.__dict__.get("_value")
-        if type(value) is Captured and value.recorder is recorder and id(tensor) not in originals and id(tensor) not in known:
-            recorder.note("a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)")
-            return None
-    recorder.wanted = cells
-    return Record(recorder.program, recorder.given, structure, found, rebound, cleared, backward, gradients)
+    elif left.escaped():
+        recorder.note("a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)")
+        return None
+    recorder.wanted = left.cells
+    return Record(recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients)
+
+
+class _Left:
+    """What a call has left behind."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.originals = {id(t) for t, _, _ in recorder.swapped}
+        self.outputs: dict[int, int] = {}
+        self.cells: list[Cell] = []
+        self.leaves: list[Any] = []
+        self.rebound: list[Rebound] = []
+        self.cleared: list[Tensor] = []
+        self.gradients: list[tuple[Tensor, Any]] = []
+        self.known: set[int] = set()
+
+    def place(self, value: Captured) -> Place:
+        """Where a later call finds the value."""
+        cell = value.cell
+        whole = value.shape == cell.shape and value.offset == 0 and value.strides == row_major(cell.shape)
+        if cell.array is not None and not cell.drawn:
+            return Place(None, cell.first.attrs["index"], value.shape, value.strides, value.offset, whole)
+        if id(cell) not in self.outputs:
+            self.outputs[id(cell)] = len(self.cells)
+            self.cells.append(cell)
+        return Place(self.outputs[id(cell)], None, value.shape, value.strides, value.offset, whole)
+
+    def results(self, leaves: list[Any]) -> bool:
+        """Take up the function's result; False (and a note) where a later call could not give it."""
+        for leaf in leaves:
+            if not isinstance(leaf, Tensor):
+                self.leaves.append(leaf)
+                continue
+            if not isinstance(leaf._value, Captured):
+                self.recorder.note("the result holds a constant tensor")
+                return False
+            self.known.update((id(leaf), id(leaf._base)))
+            if id(leaf) in self.originals:
+                self.leaves.append(("same", leaf))
+            elif leaf._gn is not None and _freed(leaf._gn):
+                self.leaves.append(Ended(self.place(leaf._value), ended(leaf._gn)))
+            elif leaf._gn is not None and leaf._value.cell.array is not None:
+                self.recorder.note("the result is a view of what was there before, and part of a graph")
+                return False
+            else:
+                self.leaves.append(self.place(leaf._value))
+        return True
+
+    def tensors(self, before: dict[int, Any]) -> None:
+        """Take up what became of the tensors that were there, and of their gradients."""
+        for tensor, raw, mine in self.recorder.swapped:
+            if tensor._value is not mine:
+                self.rebound.append(Rebound(tensor, False, self.place(tensor._value)))
+            elif isinstance(raw, np.generic) and mine._cell is not None and mine._cell.written:
+                self.rebound.append(Rebound(tensor, False, self.place(mine)))
+            grad, had = tensor._grad, before.get(id(tensor))
+            if had is not None and type(had._value) is Captured and had._value._cell is not None:
+                self.gradients.append((tensor, had))
+            elif had is None and grad is not None:
+                self.gradients.append((tensor, None))
+            if grad is had:
+                continue
+            if grad is None:
+                self.cleared.append(tensor)
+            elif isinstance(grad._value, Captured) and grad._gn is None:
+                self.known.update((id(grad), id(grad._base)))
+                self.rebound.append(Rebound(tensor, True, self.place(grad._value)))
+
+    def escaped(self) -> bool:
+        """Whether a tensor that the call made lives on unknown."""
+        for tensor in live_tensors():
+            value = tensor.__dict__.get("_value")
+            mine = type(value) is Captured and value.recorder is self.recorder
+            if mine and id(tensor) not in self.originals and id(tensor) not in self.known:
+                return True
+        return False
 
 
 def _freed(edge: Any) -> bool:

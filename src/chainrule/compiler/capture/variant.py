@@ -12,6 +12,7 @@ from ...core.node import Slot
 from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
+from ..passes.simplify import simplify
 from ..program.ir import Program
 from .capture import Ended, Place, Record
 from .joint import Joint, node_of
@@ -29,7 +30,8 @@ class Variant:
 
     def __init__(self, record: Record, arguments: list[Tensor], engine: Engine) -> None:
         self.record = record
-        self.run = engine(record.program)
+        self.program = simplify(record.program)
+        self.run = engine(self.program)
         position = {id(t): k for k, t in enumerate(arguments)}
         self.finders = [_finder(g, position) for g in record.given]
         stored = {i for i, _ in record.program.stores}
@@ -37,10 +39,15 @@ class Variant:
         self.leaves = record.leaves
         self.plain = not record.rebound and not record.cleared and not stored
         joint = record.joint
-        self.backward = None if joint is None else engine(joint.program)
+        self.backward = None if joint is None else engine(simplify(joint.program))
         self.sources = [] if joint is None else [_source(s, position) for s in joint.sources]
         self.count = 0 if joint is None else len(record.program.outputs) - len(joint.kept)
         self.single = len(self.leaves) == 1 and record.structure.is_leaf()
+
+    def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """What a call with these arguments gives the program."""
+        arguments = [t for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+        return [_memory(find(arguments)) for find in self.finders]
 
     def fits(self) -> bool:
         """Whether the gradients are there that the program adds to, and no others."""
@@ -49,7 +56,7 @@ class Variant:
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""
         sources = [find(arguments) for find in self.finders]
-        inputs = [s if type(s) is np.ndarray and s.flags.c_contiguous else np.array(s, order="C") for s in sources]
+        inputs = [_memory(s) for s in sources]
         outputs = self.run(inputs, ())
         if not self.plain:
             self._effects(sources, inputs, outputs)
@@ -91,6 +98,10 @@ class Variant:
             out._gn = leaf.node
             return out
         return leaf[1] if type(leaf) is tuple and len(leaf) == 2 and leaf[0] == "same" else leaf
+
+
+def _memory(s: Any) -> Any:
+    return s if type(s) is np.ndarray and s.flags.c_contiguous else np.array(s, order="C")
 
 
 def _source(tensor: Tensor, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Tensor]:
