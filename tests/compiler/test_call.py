@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 
 import numpy as np
@@ -71,3 +73,17 @@ def test_two_threads_do_not_mix_their_arguments(release: bool) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_may_call_what_another_thread_was_in() -> None:
+    entry = axpy(3)
+    busy = ctypes.c_int32.from_address(entry._busy)
+    busy.value = 1  # as if a thread were inside
+    child = os.fork()
+    if child == 0:
+        out = np.empty(3)
+        entry((out, np.ones(3), 2.0))
+        os._exit(int(out.tolist() != [2.0, 3.0, 4.0]))
+    busy.value = 0
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
