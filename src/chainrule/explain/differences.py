@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph, Step, Variable, raw
+from .graph import Graph, Step, Variable, raw, unpacked_values
 from .values import rerun
 
 MOST_ELEMENTS = 24  # of a leaf that are tried; of larger ones some, spread evenly
@@ -80,30 +80,31 @@ class Replay:
             self.made_up.add(out)
         moved = [(i, values[v] - self.base[v]) for i, v in enumerate(step.inputs) if v in values and v in self.base and v is not None]
         moved = [(i, d) for i, d in moved if np.any(d)]
-        return base if not moved else base + push(step, moved)
+        return base if not moved else base + push(step, moved)[step.outputs.index(out)]
 
 
-def push(step: Step, moved: list[tuple[int, Any]]) -> Any:
-    """J d for the directions d of some inputs, by the transpose of the step's rules."""
+def push(step: Step, moved: list[tuple[int, Any]]) -> list[Any]:
+    """J d for the directions d of some inputs, one for each output of the step, by the transpose of its rules."""
     from ..core.grad import grad
     from ..core.modes import MODES
     from ..core.tensor import wrap
 
-    g = raw(step.arrived)
-    if g is None:
-        raise TypeError(f"explain(): forward mode through {step.opname}, which has several outputs, is not worked out step by step")
+    sent = step.arrived if isinstance(step.arrived, tuple) else (step.arrived,)
     before = MODES.grad
     MODES.grad = True
     try:
-        dummy = wrap(np.zeros(g.shape, g.dtype)).requires_grad_()
-        cts = step.node.pull_tensors(dummy, True)
+        dummies = [wrap(np.zeros(raw(g).shape, raw(g).dtype)).requires_grad_() for g in sent]
+        with unpacked_values(step.node):
+            cts = step.node.pull_tensors(tuple(dummies) if isinstance(step.arrived, tuple) else dummies[0], True)
         total: Any = None
         for i, d in moved:
             ct = cts[i]
             if ct is not None and ct._gn is not None:
                 part = (ct * wrap(np.asarray(d, ct.dtype.np))).sum()
                 total = part if total is None else total + part
-        return np.zeros(g.shape) if total is None else grad(total, dummy)[0]._value.astype(np.float64)
+        if total is None:
+            return [np.zeros(raw(g).shape) for g in sent]
+        return [t._value.astype(np.float64) for t in grad(total, dummies, materialize_grads=True)]
     finally:
         MODES.grad = before
 
@@ -136,7 +137,9 @@ def _error(replay: Replay, v: Variable) -> float:
     want = np.asarray(v.cotangent, np.float64).reshape(-1)
     if not x.size:
         return 0.0
-    scale = max(float(np.abs(want).max()), 1e-12)
+    # Of a gradient that is 0 no error is relative to anything but the output, whose differences are rounded.
+    size = float(np.abs(np.asarray(replay.base[replay.graph.output])).max())
+    scale = max(float(np.abs(want).max()), 1e-4 * max(1.0, size))
     worst = 0.0
     for k in np.unique(np.linspace(0, x.size - 1, min(x.size, MOST_ELEMENTS)).astype(int)):
         # Where a step computes in single precision, the smaller difference drowns in its rounding.

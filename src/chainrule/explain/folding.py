@@ -114,11 +114,11 @@ def _modules(units: list[Unit], opened: frozenset[str]) -> list[Unit]:
     last = {title: i for i, title in sorted(taken.items())}
     folded: list[Unit] = []
     for i, unit in enumerate(units):
-        title = taken.get(i)
-        if title is None:
+        inside = taken.get(i)
+        if inside is None:
             folded.append(unit)
-        elif i == last[title]:
-            folded.append(Unit("module", [units[j] for j in sorted(taken) if taken[j] == title], title))
+        elif i == last[inside]:
+            folded.append(Unit("module", [units[j] for j in sorted(taken) if taken[j] == inside], inside))
     return folded
 
 

@@ -31,7 +31,7 @@ class Forward:
         for step in graph.steps:
             moved = [(i, self._found[v]) for i, v in enumerate(step.inputs) if v in self._found and step.left[i] is not None]
             if moved and step.outputs[0] not in self._found:
-                self._found[step.outputs[0]] = _as(push(step, moved), step.outputs[0])
+                self._found.update({out: _as(t, out) for out, t in zip(step.outputs, push(step, moved), strict=True)})
 
     @property
     def tangent(self) -> Any:

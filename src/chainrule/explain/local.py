@@ -90,7 +90,7 @@ def _formula(step: Step, index: int, op: Op) -> Expr | None:
     if parameters is None:
         return None
     _, values, symbols = parameters
-    key = (op.name, op.joint or index, index, tuple([_look(v, op) for v in values]), _look(step.arrived, op))
+    key: Any = (op.name, op.joint or index, index, tuple([_look(v, op) for v in values]), _look(step.arrived, op))
     try:
         known = key in _TEMPLATES
     except TypeError:  # a setting that cannot be hashed
@@ -205,7 +205,7 @@ def _read_program(program: Program, inputs: dict[str, Expr], vectors: set[Expr],
         if type(a) is Name:
             return known[a]
         if isinstance(a, (np.ndarray, np.generic)):
-            return Num(a[()] if a.ndim == 0 else a)
+            return Num(np.asarray(a)[()])
         return Num(a) if isinstance(a, (bool, int, float, complex)) else a
 
     for line in program.lines:
