@@ -26,6 +26,8 @@ _OPTIONAL = [
     ("data", "scikit-learn", "the examples' data sets"),
     ("data", "tqdm", "progress bars"),
     ("viz", "matplotlib", "plots"),
+    ("explain", "sympy", "closed forms of derivatives"),
+    ("explain", "rich", "derivations in colour"),
     ("mpi", "mpi4py", "several processes"),
 ]
 

@@ -164,6 +164,11 @@ def _swapped(x: Expr, dim0: int = 0, dim1: int = 1) -> Expr:
     return _transposed(x) if {dim0, dim1} in ({0, 1}, {-1, -2}) else App("transpose", (x,), (("dim0", dim0), ("dim1", dim1)))
 
 
+def _reshaped(op: str) -> Callable[..., Expr]:
+    """A change of shape; of a number, or to no dimensions at all, nothing is seen."""
+    return lambda x, **kw: x if isinstance(x, Num) or kw.get("shape") == () else App(op, (x,), tuple(kw.items()))
+
+
 def _linear(b: Expr | None, x: Expr, w: Expr) -> Expr:
     product = _product(x, _transposed(w))
     return product if b is None else add(product, b)
@@ -191,6 +196,7 @@ WRITTEN: dict[str, Callable[..., Expr]] = {
     "lerp": lambda x, y, w: add(x, mul(w, sub(y, x))), "lerp_number": lambda x, y, w: add(x, mul(w, sub(y, x))),
     "zero": lambda x: ZERO, "sum_all": lambda x: App("sum", (x,)), "mean_all": lambda x: App("mean", (x,)),
     "conj": _same, "clone": _same, "alias": _same, "cast": _same, "detach": _same, "copy_gradient": _same, "tie": lambda g, x: g,
+    "view": _reshaped("view"), "expand": _reshaped("expand"),
     "column_sums": lambda x: App("sum", (x,), (("dim", (0,)),)),
     "transpose": _swapped, "t": _transposed, "permute": _permuted, "addmm": _sum_of_product, "addmv": _sum_of_product,
     **dict.fromkeys(("mm", "mv", "bmm", "dot", "matmul", "row_mm", "vdot"), _product),
