@@ -1,0 +1,30 @@
+"""A group of nodes that one kernel computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..program.ir import Node, Shape
+
+Kind = Literal["loops", "matmul", "conv", "host"]
+
+TRANSPARENT = frozenset({"view", "iota"})  # computed wherever they are looked at, never for themselves
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """``nodes`` are computed here, arguments first; ``outputs`` are those (or views) that memory is given to.
+
+    ``loops``: map and reduce nodes over one domain.  ``shape`` is the domain; ``axes`` are the axes over which its reductions run, all
+    of which reduce values of that shape (empty: there are none).  Every node has as many elements as the domain, or as the domain
+    without ``axes``.  Views and iotas are expanded wherever they are met; what is neither in ``nodes`` nor one of them lies in memory.
+
+    ``matmul`` and ``conv`` (also its gradients): one node, its only output.  ``host``: one node, computed by NumPy.
+    """
+
+    kind: Kind
+    nodes: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    shape: Shape = ()
+    axes: tuple[int, ...] = ()
