@@ -113,6 +113,8 @@ def test_wrt_limits_the_derivation():
     assert "exp" not in d.text()
     inner = torch.explain(y, wrt=c)
     assert inner.gradients["c"] == pytest.approx(np.log(3.0))
+    z = a * b
+    assert "∂z/∂b" not in torch.explain(z, wrt=[a]).text()
 
 
 def test_tensors_have_shapes_and_jacobian_notation():

@@ -64,8 +64,8 @@ def explain(
         raise TypeError(f"explain(): argument 'y' must be Tensor, not {type(y).__name__}")
     if isinstance(y._value, Value):
         raise RuntimeError(
-            "explain(): this tensor lives inside a transform (vmap, grad, jvp …), where it has no single value. Explain the result outside"
-            " of it, made with create_graph=True for derivatives of derivatives."
+            "explain(): this tensor lives inside a transform (vmap, grad, jvp …), where it has no single value. Explain the program outside"
+            " of it: explain(y).forward() shows forward mode, and a gradient made with create_graph=True is explained as it is."
         )
     targets = None if wrt is None else (wrt,) if isinstance(wrt, Tensor) else tuple(wrt)
     found = names_in(caller())

@@ -246,6 +246,9 @@ def _assembled(y: Tensor, look: _Look, wrt: Sequence[Tensor] | None) -> Graph:
     for leaf, ct in look.leaves.items():
         v = variables.setdefault(leaf, Variable(leaf=leaf))
         v.cotangent = raw(ct)
+    if wrt is not None:  # what leaves for a variable that is not on a way to them arrives nowhere
+        for step in steps:
+            step.left = [None if v is None or v.cotangent is None else ct for v, ct in zip(step.inputs, step.left, strict=True)]
     output = variables.get(key_of(y))
     if output is None:
         output = variables[y] = Variable(leaf=y)

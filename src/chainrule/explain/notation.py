@@ -268,8 +268,14 @@ def _latex_call(e: App, digits: int) -> str:
     if op == "sigmoid":
         return rf"\sigma\left({inner}\right)"
     head = "\\" + op if op in _LATEX_FUNCTIONS else rf"\operatorname{{{_escaped(op)}}}"
-    settings = [rf"\mathrm{{{_escaped(k)}}}={_escaped(_setting(v))}" for k, v in e.kw if v is not None and not _is_large(v)]
+    settings = [rf"\mathrm{{{_escaped(k)}}}={_latex_setting(v)}" for k, v in e.kw if v is not None and not _is_large(v)]
     return rf"{head}\left({', '.join([inner, *settings] if inner else settings)}\right)"
+
+
+def _latex_setting(v: Any) -> str:
+    if isinstance(v, (bool, str)) or v is None:
+        return rf"\mathrm{{{_escaped(str(v))}}}"
+    return latex_number(v, 10) if isinstance(v, (int, float, np.generic)) else _escaped(str(v))
 
 
 def latex_value(value: Any, digits: int = 4) -> str:
