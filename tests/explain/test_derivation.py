@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -146,6 +147,27 @@ def test_modules_fold_and_open():
     opened = d.open("model").text()
     assert "▸" not in opened and "relu" in opened
     assert d.open().text() == opened
+
+
+def test_a_module_in_a_loop_folds_by_its_repeats():
+    torch.manual_seed(0)
+    cell = torch.nn.RNNCell(3, 4)
+    h = torch.zeros(2, 4)
+    for x in torch.randn(20, 2, 3):
+        h = cell(x, h)
+    text = torch.explain(h.sum()).text()
+    assert re.search(r"▸ ×(19|20)   \d steps each", text) and len(text.splitlines()) < 60
+
+
+def test_the_attributes_of_the_callers_object_have_names():
+    class Trainer:
+        def __init__(self):
+            self.model = torch.nn.Linear(2, 1)
+
+        def explained(self):
+            return torch.explain(self.model(torch.ones(1, 2)).sum())
+
+    assert set(Trainer().explained().gradients) == {"self.model.weight", "self.model.bias"}
 
 
 def test_loops_fold_with_their_count():

@@ -68,7 +68,7 @@ def explain(
             " of it: explain(y).forward() shows forward mode, and a gradient made with create_graph=True is explained as it is."
         )
     targets = None if wrt is None else (wrt,) if isinstance(wrt, Tensor) else tuple(wrt)
-    found = names_in(caller())
+    found = _names()
     graph = trace_back(y, targets, gradient)
     fill(graph)
     give_names(graph, found, names)
@@ -80,6 +80,17 @@ def explain(
                 f"{'' if t.requires_grad else ', which does not require grad'}. Leave it out, or look where the connection is cut."
             )
     return Derivation(graph, found, digits)
+
+
+def _names() -> Names:
+    """What the caller's variables are called; in a method, the attributes of its object too."""
+    frame = caller()
+    found = names_in(frame)
+    owner = None if frame is None else frame.f_locals.get("self")
+    for name, value in list(getattr(owner, "__dict__", {}).items()):
+        if not name.startswith("_"):
+            found.add(f"self.{name}", value)
+    return found
 
 
 class Derivation:

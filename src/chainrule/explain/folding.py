@@ -108,6 +108,8 @@ def _modules(units: list[Unit], opened: frozenset[str]) -> list[Unit]:
             members.setdefault(title, []).append(i)
     taken: dict[int, str] = {}
     for title, own in members.items():
+        if _calls(units, own) >= LEAST_REPEATS:  # in a loop, which folds by its repeats
+            continue
         between = _between(units, own)
         if len(between) > 1 and not any(i in taken for i in between):
             taken.update(dict.fromkeys(between, title))
@@ -120,6 +122,16 @@ def _modules(units: list[Unit], opened: frozenset[str]) -> list[Unit]:
         elif i == last[inside]:
             folded.append(Unit("module", [units[j] for j in sorted(taken) if taken[j] == inside], inside))
     return folded
+
+
+def _calls(units: list[Unit], own: list[int]) -> int:
+    """How often the module was called: how many of its operations take the same parameter."""
+    counts: dict[Variable, int] = {}
+    for i in own:
+        for v in units[i].step.inputs:
+            if v is not None and v.leaf is not None:
+                counts[v] = counts.get(v, 0) + 1
+    return max(counts.values(), default=0)
 
 
 def _outermost(scope: str, opened: frozenset[str]) -> str:
