@@ -281,6 +281,15 @@ def test_colours_where_the_terminal_has_them(monkeypatch):
     assert "\x1b[" in coloured and plain == d.text()
 
 
+def test_infinite_slopes_and_conjugates():
+    w = leaf(0.0)
+    assert torch.explain(torch.sqrt(w)).gradients["w"] == np.inf
+    z = torch.tensor(1 + 2j, requires_grad=True)
+    d = torch.explain((z * z.conj()).real)
+    assert "= conj(z) = (1-2j)" in d.text()
+    assert d.gradients["z"] == 2 + 4j
+
+
 @pytest.mark.parametrize("program", ["view", "inplace", "multi", "function", "complex"])
 def test_programs_of_every_kind_of_node(program):
     x = leaf([[1.0, 2.0], [3.0, 4.0]])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.backward import Walk, check_saved, reachable
+from ..core.floating_flags import IGNORE, enter, leave
 from ..core.grad import start
 from ..core.modes import MODES
 from ..core.mutation import LAST
@@ -191,6 +192,7 @@ def trace_back(y: Tensor, wrt: Sequence[Tensor] | None = None, cotangent: Tensor
     look = _Look(needed, visit)
     before = MODES.grad
     MODES.grad = False
+    token = enter(IGNORE)
     try:
         for edge, ct in roots:
             if isinstance(ct, Tensor) and not isinstance(ct._value, Value):
@@ -200,6 +202,7 @@ def trace_back(y: Tensor, wrt: Sequence[Tensor] | None = None, cotangent: Tensor
             look.deliver(edge, ct)
         look.visit_nodes()
     finally:
+        leave(token)
         MODES.grad = before
     return _assembled(y, look, wrt)
 
@@ -293,6 +296,7 @@ def pull_from(step: Step, g: Any) -> Sequence[Any]:
     node = step.node
     before = MODES.grad
     MODES.grad = False
+    token = enter(IGNORE)
     try:
         with unpacked_values(node):
             if node.raw:
@@ -300,6 +304,7 @@ def pull_from(step: Step, g: Any) -> Sequence[Any]:
             lifted = tuple([wrap(one) for one in g]) if isinstance(g, tuple) else wrap(g)
             return [raw(ct) for ct in node.pull_tensors(lifted, False)]
     finally:
+        leave(token)
         MODES.grad = before
 
 

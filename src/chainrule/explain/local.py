@@ -186,7 +186,8 @@ def _traced(step: Step, index: int, op: Op, values: list[Any]) -> Expr | None:
         return None
     finally:
         MODES.grad = before
-    return _read_program(program, inputs, vectors, result[index] if op.joint else result)
+    is_complex = any(np.iscomplexobj(raw(v)) for v in (*values, step.arrived) if not isinstance(v, tuple))
+    return _read_program(program, inputs, vectors, is_complex, result[index] if op.joint else result)
 
 
 def _outer(name: str, args: tuple[Any, ...], vectors: set[Expr]) -> Expr | None:
@@ -198,7 +199,12 @@ def _outer(name: str, args: tuple[Any, ...], vectors: set[Expr]) -> Expr | None:
     return App("matmul", (x.args[0], App("T", (y,)))) if column and y in vectors else None
 
 
-def _read_program(program: Program, inputs: dict[str, Expr], vectors: set[Expr], result: Any) -> Expr | None:
+def _conjugate(x: Expr) -> Expr:
+    """Of real numbers, nothing is said about it."""
+    return App("conj", (x,))
+
+
+def _read_program(program: Program, inputs: dict[str, Expr], vectors: set[Expr], is_complex: bool, result: Any) -> Expr | None:
     known = dict(inputs)
 
     def read(a: Any) -> Any:
@@ -210,7 +216,8 @@ def _read_program(program: Program, inputs: dict[str, Expr], vectors: set[Expr],
 
     for line in program.lines:
         args = tuple([read(a) for a in line.args])
-        value = _outer(line.op.name, args, vectors) or apply(line.op.name, args, line.kw)
+        value = _outer(line.op.name, args, vectors) or (_conjugate(args[0]) if line.op.name == "conj" and is_complex else None)
+        value = value or apply(line.op.name, args, line.kw)
         for k, name in enumerate(line.outputs):
             known[name] = value if len(line.outputs) == 1 else App("part", (value,), (("number", k),))
     if isinstance(result, Tensor):
@@ -228,4 +235,6 @@ def expression(step: Step) -> Expr:
     kw = {k: v for k, v in step.known.items() if not k.endswith(("_shape", "_dtype")) and k != "needs"}
     if op.name in ("add", "sub", "mul", "div"):  # as the program has it: the 1 of 1·x stands there for something
         return App(op.name, tuple([a for a in args if a is not None]))
+    if op.name in ("conj", "conj_physical") and np.iscomplexobj(step.outputs[0].value):
+        return App("conj", tuple([a for a in args if a is not None]))
     return apply(op.name, args, kw)

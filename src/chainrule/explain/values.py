@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.floating_flags import IGNORE, enter, leave
 from ..core.modes import MODES
 from ..core.op import Op
 from ..core.rules import source
@@ -23,6 +24,7 @@ def fill(graph: Graph) -> None:
     """Give every variable its value, as far as the tape tells."""
     before = MODES.grad
     MODES.grad = False
+    token = enter(IGNORE)
     try:
         for step in graph.steps:
             if step.op is not None:
@@ -36,6 +38,7 @@ def fill(graph: Graph) -> None:
             if not any(forward) and not any(solved):
                 break
     finally:
+        leave(token)
         MODES.grad = before
 
 
