@@ -42,8 +42,8 @@ class Evaluator:
     def remember(self, e: Expr, value: Lanes) -> None:
         self.scopes[-1][id(e)] = value
 
-    def hoist(self, roots: Sequence[Expr], axes: frozenset[int]) -> None:
-        """Compute here what does not change along ``axes``."""
+    def hoist(self, roots: Sequence[Expr], axes: frozenset[int], level: int = 0) -> None:
+        """Compute here what does not change along ``axes``, as far as the reductions below ``level`` go."""
         seen: set[int] = set()
         stack = list(roots)
         while stack:
@@ -51,7 +51,7 @@ class Evaluator:
             if id(e) in seen:
                 continue
             seen.add(id(e))
-            if e.deps & axes:
+            if e.deps & axes or e.level > level:
                 if e.kind != "reduced":
                     stack.extend(e.args)
             elif e.kind != "const":
