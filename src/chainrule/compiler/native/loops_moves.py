@@ -1,0 +1,197 @@
+"""Kernels for what puts values to places: concatenation, padding, writing into a view, scattering; and scans.
+
+Such a node is the last of its group; what it takes may be computed by the rest of the group on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numpy as np
+
+from ..program.ir import Node, row_major
+from .elementwise import apply
+from .emitter import Index, Module
+from .kernel import Kernel, open_kernel
+from .lanes import Lanes
+from .loops import ERRORS, WORK, Call, Nest
+from .loops_expr import Lowered, Lowering, NotAffine, Store
+from .loops_index import Affine, coordinates, viewed
+from .loops_value import Evaluator
+from .numbers import in_memory, in_register, narrow, number, pack, settled, unpack
+
+MOVES = frozenset({"concat", "pad", "put", "scatter", "scan"})
+_FUNCTIONS = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum", "cumsum": "add", "cumprod": "mul"}
+
+
+def emit_move(module: Module, name: str, nodes: Sequence[Node], node: Node, *, inplace: bool = False) -> list[Call]:
+    """The kernels of a group that ends in ``node``, in the order in which they have to run.
+
+    ``inplace``: the memory of ``node`` holds the base of the ``put`` or ``scatter`` already.  ValueError where an argument cannot be
+    computed on the way; then it needs memory of its own.
+    """
+    try:
+        return _Move(module, name, {id(n) for n in nodes if n is not node}, node).calls(inplace)
+    except NotAffine:
+        raise ValueError(f"an argument of {node!r} cannot be computed in the loop nest that moves it") from None
+
+
+class _Move:
+    def __init__(self, module: Module, name: str, inside: set[int], node: Node) -> None:
+        self.module, self.name, self.inside, self.node = module, name, inside, node
+
+    def calls(self, inplace: bool) -> list[Call]:
+        node = self.node
+        steps = row_major(node.shape)
+        if node.op == "concat":
+            out, at = [], 0
+            for a in node.args:
+                out += self._into(a, steps, at * steps[node.attrs["axis"]])
+                at += a.shape[node.attrs["axis"]]
+            return out
+        if node.op == "pad":
+            x, fill = node.args
+            offset = sum(low * s for low, s in zip(node.attrs["low"], steps))
+            return (self._filled(fill) if x.shape != node.shape else []) + self._into(x, steps, offset)
+        if node.op == "scan":
+            return [self._scan()]
+        base = [] if inplace else self._into(node.args[0], steps, 0)
+        if node.op == "put":
+            return base + self._into(node.args[1], node.attrs["strides"], node.attrs["offset"])
+        return [*base, self._scatter()]
+
+    def _nest(self, low: Lowered) -> list[Call]:
+        return [Nest(self.module, self.module.fresh(self.name), low).write()]
+
+    def _filled(self, fill: Node) -> list[Call]:
+        def wanted(low: Lowering) -> list[Store]:
+            return [Store(low.value(fill, Affine((0,) * len(low.grid))), self.node, low.everywhere())]
+
+        return self._nest(Lowering(self.inside, self.node.shape, ()).lower(wanted))
+
+    def _into(self, x: Node, strides: Sequence[int], offset: int) -> list[Call]:
+        """``x`` to the places of a view of the node."""
+
+        def wanted(low: Lowering) -> list[Store]:
+            at = low.everywhere()
+            places = coordinates(at, low.domain, x.shape)
+            return [Store(low.value(x, at), self.node, viewed(places, strides, offset, len(low.grid)))]
+
+        return self._nest(Lowering(self.inside, x.shape, ()).lower(wanted))
+
+    # -- one element after the other -----------------------------------------------------------------------------------
+
+    def _open(self, low: Lowered, chunks: int, checked: bool) -> tuple[Evaluator, str, Callable[[], Call]]:
+        buffers = [*low.loads, self.node, *([ERRORS] if checked else [])]
+        name = self.module.fresh(self.name)
+        f, pointers = open_kernel(self.module, name, len(buffers))
+        known = {id(n): p for n, p in zip(buffers, pointers, strict=True)}
+        ev = Evaluator(f, known, pointers[-1] if checked else None, len(low.domain), None, 1)
+
+        def close() -> Call:
+            f.ret()
+            size = prod(low.domain)
+            return Call(Kernel(name, len(buffers), chunks if size else 0, 0, size, sum(n.bytes for n in buffers)), tuple(buffers))
+
+        return ev, known[id(self.node)], close
+
+    def _scatter(self) -> Call:
+        """In row-major order, so that of several values for one place the last stays."""
+        _, index, value = self.node.args
+
+        def wanted(low: Lowering) -> list[Store]:
+            at = low.everywhere()
+            return [Store(low.value(n, at), n, at) for n in (index, value)]
+
+        low = Lowering(self.inside, index.shape, ()).lower(wanted)
+        ev, memory, close = self._open(low, 1, True)
+        places, values = [s.value for s in low.stores]
+        dtype, fn = self.node.dtype, self.node.attrs["fn"]
+        element = in_memory(dtype)
+        f = ev.f
+
+        def one() -> None:
+            raw = ev.value(places)
+            where = ev.checked(raw, self.node.size)
+            x = ev.value(values)
+            address = f.gep(memory, where.name, element)
+
+            def write() -> None:
+                y = x
+                if fn != "set":
+                    held = unpack(Lanes(f, element, f.load(element, address)), dtype)
+                    y = apply(_FUNCTIONS[fn], dtype, [dtype, dtype], [held, x])
+                f.store(element, pack(y, dtype).name, address)
+
+            f.when(raw.compare("ult", self.node.size).name, write)
+
+        if prod(low.domain):
+            self._loops(ev, low, list(range(len(low.domain))), one)
+        return close()
+
+    def _loops(self, ev: Evaluator, low: Lowered, axes: Sequence[int], body: Callable[[], None]) -> None:
+        ev.hoist([s.value for s in low.stores], frozenset(axes))
+        if not axes:
+            body()
+            return
+
+        def inside(i: Index, _: list[str]) -> None:
+            ev.enter()
+            ev.coordinates[axes[0]] = i
+            self._loops(ev, low, axes[1:], body)
+            ev.leave()
+
+        ev.f.loop(0, low.domain[axes[0]], 1, inside)
+
+    def _scan(self) -> Call:
+        """Row by row along the axis; half-width floats add up as floats."""
+        x, axis, dtype = self.node.args[0], self.node.attrs["axis"], self.node.dtype
+
+        def wanted(low: Lowering) -> list[Store]:
+            return [Store(low.value(x, low.everywhere()), self.node, low.everywhere())]
+
+        low = Lowering(self.inside, x.shape, (axis,)).lower(wanted)
+        outer = [j for j in range(len(low.domain)) if j not in low.reduced]
+        inner = sorted(low.reduced)
+        rows = prod([low.domain[j] for j in outer])
+        block = max(1, min(rows, WORK // max(1, prod([low.domain[j] for j in inner]))))
+        chunks = -(-rows // block) if rows else 0
+        ev, memory, close = self._open(low, chunks, low.checked)
+        f, store = ev.f, low.stores[0]
+        kind = np.dtype(np.float32) if narrow(dtype) else dtype
+        fn = _FUNCTIONS[self.node.attrs["fn"]]
+        type_ = in_register(dtype)
+        first = number(f, kind, 1, 0 if fn == "add" else 1).name
+
+        def along(axes: Sequence[int], held: str) -> str:
+            if not axes:
+                total = apply(fn, kind, [kind, kind], [Lanes(f, type_, held), ev.value(store.value)])
+                ev.store(memory, dtype, store.at, settled(total, dtype))
+                return total.name
+
+            def step(i: Index, carried: list[str]) -> list[str]:
+                ev.enter()
+                ev.coordinates[axes[0]] = i
+                out = along(axes[1:], carried[0])
+                ev.leave()
+                return [out]
+
+            return f.loop(0, low.domain[axes[0]], 1, step, [(type_, held)])[0]
+
+        def row(r: Index, _: list[str]) -> None:
+            ev.enter()
+            rest = r
+            for j in reversed(outer):
+                ev.coordinates[j] = f.rem(rest, low.domain[j])
+                rest = f.div(rest, low.domain[j])
+            along(inner, first)
+            ev.leave()
+
+        if prod(low.domain):
+            start = f.mul("%chunk" if chunks > 1 else 0, block)
+            f.loop(start, f.least(f.add(start, block), rows), 1, row)
+        return close()
+
+
+__all__ = ["MOVES", "emit_move"]
