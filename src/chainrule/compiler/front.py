@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from ..core.dtype import defaults
@@ -180,8 +182,17 @@ def _told(reasons: list[tuple[str, str]]) -> str:
 
 
 def default_engine() -> Engine:
-    """What runs programs here: NumPy."""
-    return prepare
+    """What runs programs here: machine code where llvmlite is, else NumPy."""
+    return _native if find_spec("llvmlite") is not None and os.environ.get("CHAINRULE_ENGINE", "native") != "numpy" else prepare
+
+
+def _native(program: Program) -> Any:
+    from .native.engine import TooLong, build
+
+    try:
+        return build(program)
+    except TooLong:
+        return prepare(program)
 
 
 def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:

@@ -107,6 +107,8 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kw: Any) -> Any:
         if method == "reduce":
             return _reduced(ufunc, inputs[0], out=out, **kw)
+        if method == "__call__" and ufunc is np.logaddexp and not kw and out is None:
+            return _logaddexp(*inputs)
         if method != "__call__" or ufunc not in UFUNCS or kw.get("where", True) is not True or kw.keys() - {"where", "casting"}:
             raise Unsupported(f"{ufunc.__name__}.{method}")
         result = _called(ufunc, inputs)
@@ -167,6 +169,12 @@ def _where(condition: Any, x: Any, y: Any) -> Symbol:
     if test.dtype.kind != "b":
         test = build.compare("ne", test, build.number(test, 0))
     return Symbol(build.where(test, build.cast(_node(x, kind), kind), build.cast(_node(y, kind), kind)))
+
+
+def _logaddexp(x: Any, y: Any) -> Any:
+    """Equal arguments apart, infinite ones among them."""
+    apart = np.maximum(x, y) + np.log1p(np.exp(-np.absolute(x - y)))
+    return np.where(np.equal(x, y), x + np.log(2.0).astype(x.dtype), apart)
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **kw: Any) -> Any:

@@ -51,13 +51,13 @@ def layout_holds() -> bool:
     return all(ctypes.c_double.from_address(id(x) + HEADER).value == x for x in items[3:])
 
 
-def emit_entry(module: Module, program: str, kinds: Sequence[str], fixed: int = 0) -> None:
+def emit_entry(module: Module, program: str, kinds: Sequence[str], fixed: int = 0, prefix: str = "entry") -> None:
     """Emit how Python enters ``program``: arguments of the given ``kinds`` (:data:`ARRAY`: a pointer to its first element;
-    :data:`FLOAT`: a pointer to its double), then ``fixed`` pointers that stay.
+    :data:`FLOAT`: a pointer to its double), then ``fixed`` pointers that stay.  ``prefix`` tells several entrances of a module apart.
     """
-    block = module.variable("entry_block", f"[{max(1, len(kinds) + fixed)} x ptr]", "zeroinitializer")
-    busy = module.variable("entry_busy", "i32", "0")
-    for name, objects in (("enter_objects", True), ("enter_addresses", False)):
+    block = module.variable(prefix + "_block", f"[{max(1, len(kinds) + fixed)} x ptr]", "zeroinitializer")
+    busy = module.variable(prefix + "_busy", "i32", "0")
+    for name, objects in ((prefix + "_objects", True), (prefix + "_addresses", False)):
         f = module.function(name, "ptr %arguments", result="i32", linkage="")
         taken = f.op(f"cmpxchg ptr {busy}, i32 0, i32 1 acquire monotonic")
         free, full = f.fresh("free"), f.fresh("full")
@@ -98,19 +98,21 @@ class Entry:
     Two threads may call at once: the second waits for the first.
     """
 
-    def __init__(self, library: Library, kinds: Sequence[str], *, release: bool = False, objects: bool | None = None) -> None:
+    def __init__(
+        self, library: Library, kinds: Sequence[str], *, release: bool = False, objects: bool | None = None, prefix: str = "entry"
+    ) -> None:
         self._library = library
         self._kinds = tuple(kinds)
         objects = layout_holds() if objects is None else objects
         prototype = ctypes.CFUNCTYPE if release else ctypes.PYFUNCTYPE
-        self._busy = library.variable("entry_busy")
+        self._busy = library.variable(prefix + "_busy")
         _ENTRIES.add(self)
-        self._fixed = library.variable("entry_block") + 8 * len(self._kinds)
+        self._fixed = library.variable(prefix + "_block") + 8 * len(self._kinds)
         self._kept: dict[int, np.ndarray[Any, Any]] = {}
         if objects:
-            self._enter: Callable[[Any], int] = prototype(ctypes.c_int, ctypes.py_object)(library.address("enter_objects"))
+            self._enter: Callable[[Any], int] = prototype(ctypes.c_int, ctypes.py_object)(library.address(prefix + "_objects"))
         else:
-            self._by_address = prototype(ctypes.c_int, ctypes.c_void_p)(library.address("enter_addresses"))
+            self._by_address = prototype(ctypes.c_int, ctypes.c_void_p)(library.address(prefix + "_addresses"))
             self._enter = self._addressed
 
     def bind(self, index: int, array: np.ndarray[Any, Any]) -> None:

@@ -21,6 +21,7 @@ from .. import build, symbolic
 from ..symbolic import Unsupported
 from ..value import Captured
 from . import contraction, indexing, losses, normal, reduction, structure
+from .forms import FORMS
 from .table import LOWERINGS
 
 __all__ = ["contraction", "indexing", "losses", "lowered", "normal", "reduction", "structure"]
@@ -133,7 +134,7 @@ def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, 
         made = build.mapped(DIRECT[op.name], *given, dtype=target if op.result == "bool" else work)
     else:
         numbers = [g.attrs["value"][()] if isinstance(g, Node) and g.op == "const" and g.shape == () else g for g in given]
-        made = symbolic.run(op.impl, tuple(numbers), kw)[0]
+        made = symbolic.run(FORMS.get(op.name, op.impl) if kind.category < 3 else op.impl, tuple(numbers), kw)[0]
     return build.expand(build.cast(made, target), shape)
 
 
