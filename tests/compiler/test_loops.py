@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from chainrule.compiler.native.loops import fits
+from chainrule.compiler.native.emitter import Module
+from chainrule.compiler.native.loops import emit, fits
 from chainrule.compiler.native.target import host, restricted
 from chainrule.compiler.program.ir import Node
 from chainrule.compiler.program.make import apply, cast, const, expand, gather, iota, permute, reduce, reshape, view
@@ -203,6 +204,21 @@ def test_long_sums_are_exact_to_rounding(shape: Any) -> None:
     (found,), _ = run_group([x], given, [reduce("sum", given[0], (axis,))])
     exact = np.sum(x, axis=axis, dtype=np.float64)
     assert np.max(np.abs(found - exact) / exact) < 4 * 2.0**-24
+
+
+@pytest.mark.parametrize("shape", [(200_003,), (3, 70_001), (70_001, 3), (2, 90_001, 3)], ids=str)
+def test_long_reductions_in_parts(shape: Any) -> None:
+    """Several chunks, a last part that is shorter, an elementwise output beside, and arithmetic on the results."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    axis = int(np.argmax(shape))
+    (a,) = given = inputs(x)
+    squares = apply("square", a)
+    total = reduce("sum", squares, (axis,))
+    root, top = apply("sqrt", total), reduce("max", squares, (axis,))
+    check([x], given, [root, top, squares], 512.0)
+    module = Module(host())
+    calls = emit(module, "group", [squares, total, root, top], [root, top, squares])
+    assert max(c.kernel.chunks for c in calls) >= 4
 
 
 def test_gather() -> None:

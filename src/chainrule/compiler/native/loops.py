@@ -5,7 +5,8 @@
 emits what computes ``outputs`` (members of the group whose values are wanted in memory) from whatever the group's nodes take from
 outside.  A :class:`Call` is a kernel and the nodes whose memory its pointers are, in order; calls run one after the other.
 :data:`ERRORS` stands for three int64: a kernel that meets an index outside of what it gathers from sets the first to 1, the second
-to the index, the third to the number of elements.  :func:`fits` says whether a group can be one.
+to the index, the third to the number of elements.
+A node ``temp`` among a call's stands for memory that only these calls use.  :func:`fits` says whether a group can be one.
 
 The reductions of a group run over the same axes of the same shape, and every output has that shape or a reduction's.  What is reduced
 may be used again along the reduced axes (softmax, layer normalisation): then the row is walked once more, and what is dear to compute
@@ -21,6 +22,7 @@ from math import prod
 import numpy as np
 
 from ..program.ir import Node
+from . import loops_split
 from .emitter import Index, Module
 from .kernel import Kernel, open_kernel
 from .lanes import Lanes
@@ -72,7 +74,9 @@ def emit(module: Module, name: str, nodes: Sequence[Node], outputs: Sequence[Nod
         low = lowered(nodes, outputs)
     except NotAffine:
         raise ValueError(f"{outputs[0]!r} and what belongs to it cannot be computed in one loop nest") from None
-    return [Nest(module, module.fresh(name), low).write()]
+    cut = loops_split.plan(nodes, low, WORK)
+    nests = [low] if cut is None else [*loops_split.parts(nodes, outputs, cut), loops_split.joined(nodes, outputs, cut)]
+    return [Nest(module, module.fresh(name), one).write() for one in nests]
 
 
 class Nest:
