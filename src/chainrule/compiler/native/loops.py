@@ -87,13 +87,7 @@ class Nest:
 
     def __init__(self, module: Module, name: str, low: Lowered) -> None:
         self.module, self.name, self.low = module, name, low
-        self.domain = low.domain or [1]
-        if not low.domain:
-            for s in low.stores:
-                object.__setattr__(s, "at", type(s.at)((0,), s.at.offset))
-            for e in walk([s.value for s in low.stores] + low.reductions):
-                if e.at is not None:
-                    e.at = type(e.at)((0,), e.at.offset)
+        self.domain = low.domain
         self.vector = len(self.domain) - 1
         self.kept_vector = self.vector not in low.reduced
         self.outer = [j for j in range(len(self.domain)) if j not in low.reduced and j != self.vector]

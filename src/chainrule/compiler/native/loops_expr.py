@@ -254,18 +254,18 @@ def collapse(low: Lowered) -> Lowered:
         else:
             groups.append([j])
     if not groups:
-        groups = [[len(low.domain) - 1]] if low.domain else []
+        groups = [[len(low.domain) - 1] if low.domain else []]  # one axis of extent 1
     new_of = {j: k for k, g in enumerate(groups) for j in g}
 
     def moved(at: Affine) -> Affine:
-        return Affine(tuple([at.strides[g[-1]] for g in groups]), at.offset)
+        return Affine(tuple([at.strides[g[-1]] if g else 0 for g in groups]), at.offset)
 
     for e in walk([s.value for s in low.stores] + low.reductions):
         e.deps = frozenset(new_of[j] for j in e.deps if j in new_of)
         if e.at is not None:
             e.at = moved(e.at)
     domain = [prod([low.domain[j] for j in g]) for g in groups]
-    reduced = frozenset(k for k, g in enumerate(groups) if g[-1] in low.reduced)
+    reduced = frozenset(k for k, g in enumerate(groups) if g and g[-1] in low.reduced)
     stores = [Store(s.value, s.node, moved(s.at)) for s in low.stores]
     return Lowered(domain, reduced, stores, low.reductions, low.loads, low.checked)
 
