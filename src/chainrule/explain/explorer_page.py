@@ -15,8 +15,8 @@ from typing import Any
 
 # In the order in which they run.
 SCRIPTS = (
-    "model.js", "folding.js", "layers.js", "arrange.js", "colours.js", "pens.js", "scene.js", "timeline.js", "view.js", "gestures.js",
-    "details.js", "outline.js", "export.js", "main.js",
+    "model.js", "folding.js", "layers.js", "nested.js", "arrange.js", "colours.js", "pens.js", "scene.js", "timeline.js",
+    "view.js", "gestures.js", "details.js", "outline.js", "export.js", "main.js",
 )  # fmt: skip
 
 

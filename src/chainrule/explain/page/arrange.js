@@ -24,7 +24,7 @@ function arrange(folding, measure, sideways, edgeLabel) {
   const flat = items.length > LIBRARY_UP_TO;
   const stubs = stubsOf(folding);
   const links = folding.links.filter((k) => !stubs.has(k));
-  const found = flat ? arrangeOurselves(items, links, sizes, sideways) : arrangeByLibrary(folding, items, links, sizes, sideways, edgeLabel);
+  const found = flat ? arrangeOurselves(items, links, sizes, sideways) : nestedLayout(folding, items, links, sizes, sideways, edgeLabel);
   return normalised(folding, found, links, stubs, sideways);
 }
 
@@ -59,43 +59,6 @@ function arrangeOurselves(items, links, sizes, sideways) {
     return turned;
   });
   return { boxes, lines, hulls: [], labels: [] };
-}
-
-function arrangeByLibrary(folding, items, links, sizes, sideways, edgeLabel) {
-  const graph = new dagre.graphlib.Graph({ compound: true, multigraph: true });
-  graph.setGraph({ rankdir: sideways ? "LR" : "TB", nodesep: 26, ranksep: 40, edgesep: 14, marginx: 0, marginy: 0 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  items.forEach((item, i) => graph.setNode(String(item), { ...sizes[i] }));
-  const open = folding.openGroups.filter((g) => folding.model.groups[g].kind !== "part");
-  const hullOf = (g) => { // the innermost open group that has a frame
-    while (g >= 0 && folding.model.groups[g].kind === "part") g = folding.model.groups[g].parent;
-    return g;
-  };
-  for (const g of open) graph.setNode(`g${g}`, { label: folding.model.groups[g].name });
-  for (const g of open) {
-    const above = hullOf(folding.model.groups[g].parent);
-    if (above >= 0) graph.setParent(`g${g}`, `g${above}`);
-  }
-  for (const item of items) {
-    const above = hullOf(folding.parentOf(item));
-    if (above >= 0) graph.setParent(String(item), `g${above}`);
-  }
-  links.forEach((k, i) => {
-    const text = edgeLabel(k);
-    const label = text ? { width: 7 * text.length + 10, height: 16, labelpos: "c" } : {};
-    graph.setEdge(String(k.start), String(k.end), label, String(i));
-  });
-  dagre.layout(graph);
-  const boxes = new Map(items.map((item) => [item, { ...graph.node(String(item)) }]));
-  const lines = [], labels = [];
-  links.forEach((k, i) => {
-    const edge = graph.edge(String(k.start), String(k.end), String(i));
-    lines.push(edge.points);
-    const text = edgeLabel(k);
-    labels.push(text && edge.x !== undefined ? { text, x: edge.x, y: edge.y } : null);
-  });
-  const hulls = open.map((g) => ({ group: g, ...graph.node(`g${g}`) })).filter((h) => h.width > 0);
-  return { boxes, lines, hulls, labels };
 }
 
 /* Move everything so that it begins at 0, 0, and give every visible link of the folding its line. */
