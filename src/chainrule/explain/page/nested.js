@@ -13,7 +13,8 @@ function nestedLayout(folding, items, links, sizes, sideways, edgeLabel) {
   frames.putAt(-1, 0, 0);
   const turn = (p) => (sideways ? { x: p.y, y: p.x } : p);
   const boxes = new Map(items.map((item, i) => [item, { ...turn(frames.centre(item)), ...sizes[i] }]));
-  const hulls = frames.all.filter((f) => f.group >= 0 && f.width).map((f) => {
+  const outerFirst = frames.all.filter((f) => f.group >= 0 && f.width).sort((a, b) => a.group - b.group);
+  const hulls = outerFirst.map((f) => {
     const size = sideways ? { width: f.height, height: f.width } : { width: f.width, height: f.height };
     return { group: f.group, ...turn({ x: f.left + f.width / 2, y: f.top + f.height / 2 }), ...size };
   });
