@@ -1,1 +1,1 @@
-"""From nodes to kernels: which computations share a pass over memory, what is kept in memory, and where."""
+"""From a program to kernels: which nodes are computed together, in which order, and where their values lie."""
