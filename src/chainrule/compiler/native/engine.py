@@ -145,7 +145,7 @@ class Native:
         free: dict[int, list[Any]] = {}
         ends: dict[int, list[Any]] = {}
         outputs = {id(n) for n in self.program.outputs}
-        stored = {id(n) for _, n in self.program.stores}
+        ending = {id(base_of(n)) for n in self.program.roots()}  # read when all has run, through their views
         for node in sorted(self.made, key=lambda n: self.written[id(n)]):
             step = self.written[id(node)]
             for k in [k for k in ends if k < step]:
@@ -156,7 +156,7 @@ class Native:
             size = -(-max(1, node.bytes) // _ALIGN) * _ALIGN
             block = free[size].pop() if free.get(size) else _aligned(size)
             self.memory[id(node)] = block[: node.bytes].view(node.dtype).reshape(node.shape)
-            last = len(self.steps) if id(node) in stored else self.readers.get(id(node), step)
+            last = len(self.steps) if id(node) in ending else self.readers.get(id(node), step)
             ends.setdefault(last, []).append((size, block))
 
     # -- native functions --------------------------------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""Machine code against the executor, on random programs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chainrule.compiler.passes.simplify import simplify
+from chainrule.compiler.program import make
+from chainrule.compiler.program.execute import execute
+from chainrule.compiler.program.ir import Node, Program
+from chainrule.compiler.program.spec import verify
+
+from .programs import ALL, agree, seeded
+
+pytest.importorskip("llvmlite")
+
+KINDS = [kind for kind in ALL if kind != "scalar"]
+
+
+def check(program: Program, inputs: list[np.ndarray]) -> None:
+    expected_inputs = [a.copy() for a in inputs]
+    expected = execute(verify(program), expected_inputs)
+    from chainrule.compiler.native.engine import build
+
+    run = build(verify(simplify(program)))
+    for _ in range(2):
+        given = [a.copy() for a in inputs]
+        agree(run(given, ()), expected, 4)
+        agree(given, expected_inputs, 4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs(seed: int, dtype: str) -> None:
+    case = seeded(seed, 12, KINDS, (dtype,))
+    check(case.program, case.inputs)
+
+
+def test_memory_seen_through_an_output_s_view_is_not_used_again() -> None:
+    x = Node("input", (), (5, 17), np.float32, {"index": 0})
+    program = Program([x], [], [make.permute(make.apply("erf", x), (1, 0))], [(0, make.scan("cumsum", x, 0))])
+    check(program, [np.random.default_rng(0).standard_normal((5, 17)).astype(np.float32)])
