@@ -29,14 +29,14 @@ class Case(NamedTuple):
     scalars: list[Any]
 
 
-def agree(got: Sequence[np.ndarray], expected: Sequence[np.ndarray], slack: float = 1.0) -> None:
-    """Shapes and dtypes are the same, values up to the order in which sums are added."""
+def agree(got: Sequence[np.ndarray], expected: Sequence[np.ndarray], slack: float = 1.0, least: float = 0.0) -> None:
+    """Shapes and dtypes are the same, values up to the order in which sums are added; ``least`` is for what came through a narrower dtype."""
     for a, b in zip(got, expected, strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
         if category(a.dtype) != "f":
             np.testing.assert_array_equal(a, b)
             continue
-        eps = slack * {2: 2e-2, 4: 2e-5, 8: 1e-12}[a.dtype.itemsize]
+        eps = max(least, slack * {2: 2e-2, 4: 2e-5, 8: 1e-12}[a.dtype.itemsize])
         wide = b.astype(np.float64)
         finite = np.abs(wide[np.isfinite(wide)])
         np.testing.assert_allclose(a.astype(np.float64), wide, rtol=eps, atol=eps * max(1.0, float(finite.max(initial=0.0))))
@@ -68,7 +68,8 @@ class Builder:
     def input(self, shape: Sequence[int], dtype: Any) -> Node:
         return self.given(self.numbers(shape, dtype))
 
-    def given(self, array: np.ndarray) -> Node:
+    def given(self, array: Any) -> Node:
+        array = np.asarray(array)
         node = Node("input", (), array.shape, array.dtype, {"index": len(self.inputs)})
         self.program.inputs.append(node)
         self.inputs.append(array)

@@ -286,6 +286,10 @@ class Emitter:
         if valid is None or valid == lanes:
             self.do(f"store {type_} {value}, ptr {pointer}, align {align}")
             return
+        if valid == 1:  # LLVM 22 writes too many bytes for one lane of a vector that was just truncated (the wide element, whole)
+            one = self.op(f"extractelement {type_} {value}, i64 0")
+            self.do(f"store {element} {one}, ptr {pointer}, align {align}")
+            return
         on = mask(valid, lanes) if isinstance(valid, int) else valid
         name = f"llvm.masked.store.{mangled(type_)}.p0"
         self.module.declare(name, f"declare void @{name}({type_}, ptr, i32 immarg, <{lanes} x i1>)")
