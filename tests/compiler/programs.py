@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
 
 def agree(got: Sequence[np.ndarray], expected: Sequence[np.ndarray], slack: float = 1.0, least: float = 0.0) -> None:
-    """Shapes and dtypes are the same, values up to the order in which sums are added; ``least`` is for what came through a narrower dtype."""
+    """Shapes and dtypes are the same, values up to the order of additions; ``least`` is for what came through a narrower dtype."""
     for a, b in zip(got, expected, strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
         if category(a.dtype) != "f":

@@ -19,12 +19,18 @@ pytest.importorskip("llvmlite")
 KINDS = [kind for kind in ALL if kind != "scalar"]
 
 
-def check(program: Program, inputs: list[np.ndarray], least: float = 0.0) -> None:
+def check(program: Program, inputs: list[np.ndarray], least: float = 0.0, bits: int | None = None) -> None:
     expected_inputs = [a.copy() for a in inputs]
     expected = execute(verify(program), expected_inputs)
     from chainrule.compiler.native.engine import build
+    from chainrule.compiler.native.target import host, restricted
 
-    run = build(verify(simplify(program)))
+    try:
+        target = host() if bits is None else restricted(bits)
+    except ValueError:
+        pytest.skip("this processor has narrower vectors")
+
+    run = build(verify(simplify(program)), target)
     for _ in range(2):
         given = [a.copy() for a in inputs]
         agree(run(given, ()), expected, 4, least)
@@ -58,3 +64,10 @@ def test_the_last_lane_of_a_row_writes_nothing_behind_it(dtype, columns: int) ->
 def test_random_programs_of_every_dtype(seed: int) -> None:
     case = seeded(seed, 20, KINDS, ("float32", "float64", "float16", ml_dtypes.bfloat16, "int64", "int32", "uint8"))
     check(case.program, case.inputs, 4e-2)
+
+
+@pytest.mark.parametrize("bits", [512, 256, 128])
+@pytest.mark.parametrize("seed", range(200, 215))
+def test_vectors_of_every_width(seed: int, bits: int) -> None:
+    case = seeded(seed, 16, KINDS, ("float32", "float64", "int64", ml_dtypes.bfloat16))
+    check(case.program, case.inputs, 4e-2, bits)
