@@ -469,3 +469,20 @@ def test_reports() -> None:
     assert matmul.operations >= 2 * 2 * 3 * 3 and matmul.bytes == 4 * (6 + 9 + 6) and matmul.seconds > 0
     report = torch.explain_compile(lambda x: x if x.sum() > 0 else -x, torch.ones(3))
     assert report.program is None and "branches on a tensor" in str(report)
+
+
+def test_an_argument_that_shares_memory_with_another_tensor() -> None:
+    memory = np.ones(3, np.float32)
+    other = torch.from_numpy(memory)
+    run = Compiled(lambda x: x * 2)
+    equal(run(torch.from_numpy(memory)), torch.full((3,), 2.0))
+    equal(run(torch.full((3,), 5.0)), torch.full((3,), 10.0))
+    equal(other, torch.ones(3))
+
+
+def test_results_that_are_views_of_what_is_computed_on_the_way() -> None:
+    def f(x: Any, y: Any) -> Any:
+        a, b = (x * y).sum(1), (x + y).sum(0)
+        return a.view(3, 1), (b * 2).exp(), b.view(1, 4), a[1:]
+
+    program_of(f, torch.randn(3, 1), torch.randn(1, 4))

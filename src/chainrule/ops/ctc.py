@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, wrap
+from ..core.value import Value
 from .compare import where
 from .joining import stack
 from .matmul import check_tensors
@@ -101,7 +102,8 @@ def ctc_loss(
     single = log_probs.ndim == 2
     x: Any = log_probs.unsqueeze(1) if single else log_probs
     _check(x, inputs, lengths, blank)
-    given = np.asarray(targets._value)
+    value = targets._value
+    given = np.asarray(value.concrete("numpy") if isinstance(value, Value) else value)
     labels = _extended(given.reshape(1, -1) if single else given, lengths, blank)
     losses = -_log_likelihood(x, labels, inputs, lengths, blank)
     if zero_infinity:

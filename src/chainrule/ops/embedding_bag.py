@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, wrap
+from .basics import _concrete
 from .embedding import embedding
 from .joining import stack
 
@@ -44,7 +45,7 @@ def _starts(input: Tensor, offsets: Tensor | None, include_last: bool) -> Any:
     if offsets is None:
         n, length = input.shape
         return np.arange(n + 1) * length
-    starts = np.asarray(offsets._value)
+    starts = np.asarray(_concrete(offsets, "numpy"))
     count = input.shape[0]
     if starts.size and starts[0] != 0:
         raise RuntimeError(
@@ -67,7 +68,7 @@ def embedding_bag(
     _check(input, offsets, per_sample_weights, mode, include_last_offset)
     starts = _starts(input, offsets, include_last_offset)
     flat: Any = input.reshape(-1)
-    indices = np.asarray(flat._value)
+    indices = np.asarray(_concrete(flat, "numpy"))
     rows = weight.shape[0]
     wrong = np.flatnonzero((indices < 0) | (indices >= rows))
     if wrong.size:

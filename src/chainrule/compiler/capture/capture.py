@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core.generator import default_generator
+from ...core.mutation import PACKAGE
 from ...core.node import HOOKED, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
@@ -74,16 +75,18 @@ def capture(
     function ask of a captured value what only an array has; it is then called again, uncaptured.
     """
     recorder = Recorder()
+    recorder.arguments = {id(t) for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
     collecting = gc.isenabled()
     gc.disable()
-    before = {id(t): t._grad for t in live_tensors() if t._grad is not None}
-    undo = Undo(optimizers)
+    tensors = live_tensors()
+    before = {id(t): t._grad for t in tensors if t._grad is not None}
+    undo = Undo(tensors, optimizers)
     try:
-        recorder.open()
+        recorder.open(tensors)
         try:
             result = function(*args, **kwargs)
-        except (AttributeError, TypeError) as error:
-            if recorder.closed or Captured.__name__ not in str(error):
+        except Exception as error:
+            if recorder.closed or not (_ours(error) or Captured.__name__ in str(error)):
                 recorder.flush("an exception")
                 raise
             recorder.note(f"something that only an array has ({error})")
@@ -107,11 +110,19 @@ def capture(
             gc.enable()
 
 
+def _ours(error: Exception) -> bool:
+    """Whether the exception was raised in this package, which may not have known what to do with a captured value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename.startswith(PACKAGE)
+
+
 class Undo:
     """What a capture changes outside of tensors' memory: gradients, places on the tape, optimizers' state, the generator."""
 
-    def __init__(self, optimizers: Sequence[Any]) -> None:
-        self.tensors = [(t, t._grad, t._gn) for t in live_tensors()]
+    def __init__(self, tensors: Sequence[Tensor], optimizers: Sequence[Any]) -> None:
+        self.tensors = [(t, t._grad, t._gn) for t in tensors]
         self.states = [(o, {p: dict(s) for p, s in o.state.items()}) for o in optimizers]
         self.generator = default_generator._get_state_array()
 

@@ -71,8 +71,7 @@ class Recorder:
         self.program = Program()
         self.given: list[Given] = []
         self.cells: weakref.WeakSet[Cell] = weakref.WeakSet()
-        self.drawn_cells: list[Cell] = []
-        self.draws: list[Any] = []  # of this call, by input
+        self.arguments: set[int] = set()
         self.swapped: list[tuple[Tensor, Any, Captured]] = []
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
         self.placed: dict[int, Cell] = {}
@@ -83,9 +82,9 @@ class Recorder:
 
     # -- before and after ----------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Exchange the value of every tensor."""
-        for tensor in live_tensors():
+    def open(self, tensors: Sequence[Tensor]) -> None:
+        """Exchange the values of all tensors."""
+        for tensor in tensors:
             value = tensor.__dict__.get("_value")
             if type(value) is np.ndarray or isinstance(value, np.generic):
                 mine = Captured(self, None, value.shape, (), 0, value.dtype, value)
@@ -98,7 +97,7 @@ class Recorder:
         """Find the memory of a tensor that was there before."""
         value = captured.raw
         owner = root(value)
-        sharers = self.roots[id(owner)]
+        sharers = sorted(self.roots[id(owner)], key=lambda s: id(s[0]) not in self.arguments)  # an argument is found at every call
         own = len(sharers) == 1 or all(v is value for _, v in sharers)
         if isinstance(value, np.generic) or (own and value.flags.c_contiguous):
             cell = self.placed.get(id(value))
@@ -151,7 +150,7 @@ class Recorder:
             self.flush(f"{op.name}: {why}")
             return op.apply(*args, **kw)
         finally:
-            MODES.recorder = before
+            MODES.recorder = None if self.closed else before
             build.SOURCE.reset(token)
 
     def value_of(self, tensor: Any) -> Captured:

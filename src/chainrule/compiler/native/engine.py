@@ -25,6 +25,7 @@ from .emitter import Module
 from .jit import compile_text
 from .kernel import Kernel
 from .loops_index import NotAffine
+from .loops_moves import MOVES, emit_move
 from .target import Target, host
 
 _PARALLEL = 60_000  # operations and words from which the pool pays
@@ -105,16 +106,21 @@ class Native:
         number = len(self.steps) - 1
         for node in reads:
             self.readers[id(base_of(node))] = number
-        for node in group.outputs:
+        between = {id(n): n for n in reads if n.op == "temp"}
+        for node in [*group.outputs, *between.values()]:
             self.written[id(node)] = number - len(step) + 1
             self.made.append(node)
 
     def _calls(self, group: Group) -> list[Call] | None:
-        if group.kind == "host":
+        last = group.nodes[-1]
+        if group.kind == "host" and (last.op not in MOVES or not last.size):
             return None
-        if group.kind == "loops":
+        if group.kind in ("host", "loops"):
             inside, _ = expanded(group)
-            made = loops.emit(self.module, "loop", inside, group.outputs)
+            if group.kind == "host":
+                made = emit_move(self.module, "move", inside, last)
+            else:
+                made = loops.emit(self.module, "loop", inside, group.outputs)
             return [Call(c.kernel, tuple([Buffer(n, 0) for n in c.buffers])) for c in made]
         kernel, pointers = contraction(self.module, group.nodes[0])
         return [Call(kernel, tuple([Buffer(n, offset) for n, offset in pointers]))]

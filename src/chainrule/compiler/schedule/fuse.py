@@ -71,7 +71,7 @@ class Fusion:
             self.place[id(node)] = -1
         elif node.op in TRANSPARENT:
             self.place[id(node)] = max([self.place[id(a)] for a in node.args], default=-1)
-        elif node.op in ("map", "reduce") and node.size and all(a.size for a in node.args):
+        elif node.op in ("map", "reduce", "gather") and node.size and all(a.size for a in node.args):
             self._join(node)
         else:
             kind: Kind = "matmul" if node.op == "matmul" else "conv" if node.op in _CONTRACTIONS else "host"
@@ -103,6 +103,8 @@ class Fusion:
         inside = self._inside(arg, number)
         if inside is None:
             return True
+        if node.op == "gather" and arg is node.args[0]:
+            return False
         shape = group.shape
         if inside is arg:
             return arg.shape in (shape, _without(shape, group.axes)) and (arg.shape == node.shape or arg.size == 1 or node.op == "reduce")

@@ -53,7 +53,7 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
         return op.impl(*[wrap(recorder.value_of(a).frozen()) if isinstance(a, Tensor) else a for a in args], **kw)
     if any(isinstance(a, Tensor) and _dtype(a).kind not in "biuf" for a in args):
         return _host(recorder, op, args, kw)
-    nodes = [recorder.value_of(a).node if isinstance(a, Tensor) else a for a in args]
+    nodes = [recorder.value_of(a).node if isinstance(a, Tensor) else build.const(a) if isinstance(a, np.ndarray) else a for a in args]
     try:
         if op.kind == "elementwise":
             made = [_elementwise(op, args, nodes, kw)]
