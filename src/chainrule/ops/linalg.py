@@ -439,6 +439,6 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "householder_product",
-    "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_parts", "lu_solve", "matrix_exp", "matrix_power", "matrix_rank",
+    "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matrix_exp", "matrix_power", "matrix_rank",
     "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "tensorinv", "tensorsolve",
 ]  # fmt: skip

@@ -167,4 +167,4 @@ def multi_head_attention_forward(
     return (r if batched else r.squeeze(1)), None
 
 
-__all__ = ["canonical_mask", "multi_head_attention_forward"]
+__all__ = ["multi_head_attention_forward"]

@@ -77,4 +77,4 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return one[..., :n] if n <= 1 else cat([one, cumprod(x.unsqueeze(-1).expand(*x.shape, n - 1), -1)], -1)
 
 
-__all__ = ["linalg_vander", "tril_indices", "triu_indices", "vander"]
+__all__ = ["tril_indices", "triu_indices", "vander"]
