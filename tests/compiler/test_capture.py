@@ -486,3 +486,22 @@ def test_results_that_are_views_of_what_is_computed_on_the_way() -> None:
         return a.view(3, 1), (b * 2).exp(), b.view(1, 4), a[1:]
 
     program_of(f, torch.randn(3, 1), torch.randn(1, 4))
+
+
+def test_a_step_whose_graph_has_operations_with_several_results() -> None:
+    layer = torch.nn.Linear(4, 6)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+
+    def step(x: Any) -> Any:
+        a, b = layer(x).split(3, 1)
+        loss = (a.max(1)[0] * b.sort(1)[0].sum(1)).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    run = Compiled(step)
+    for _ in range(3):
+        loss = run(torch.ones(2, 4))
+    assert run.programs(), run.reasons
+    assert loss.grad_fn.name() == "SumBackward0"

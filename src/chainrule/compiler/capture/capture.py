@@ -210,7 +210,8 @@ class _Left:
             if id(leaf) in self.originals:
                 self.leaves.append(("same", leaf))
             elif leaf._gn is not None and _freed(leaf._gn):
-                self.leaves.append(Ended(self.place(leaf._value), ended(leaf._gn)))
+                leaf._gn = ended(leaf._gn)  # what the graph still holds on to goes with it
+                self.leaves.append(Ended(self.place(leaf._value), leaf._gn))
             elif leaf._gn is not None and leaf._value.cell.array is not None:
                 self.recorder.note("the result is a view of what was there before, and part of a graph")
                 return False
