@@ -53,12 +53,6 @@ def view(base: Node, shape: Sequence[int], strides: Sequence[int], offset: int) 
     return make("view", (base,), shape, base.dtype, strides=tuple(strides), offset=offset)
 
 
-def of_probe(x: Node, shown: Any, probe: Any) -> Node:
-    """The view that NumPy took of the row-major array ``probe`` that stands for ``x`` (one byte an element)."""
-    offset = int(shown.__array_interface__["data"][0] - probe.__array_interface__["data"][0]) if shown.size else 0
-    return view(x, shown.shape, shown.strides, offset)
-
-
 def expand(x: Node, shape: Sequence[int]) -> Node:
     """Broadcast to ``shape``."""
     shape = tuple(shape)
@@ -73,12 +67,6 @@ def expand(x: Node, shape: Sequence[int]) -> Node:
 def permute(x: Node, dims: Sequence[int]) -> Node:
     base, strides, offset = strided(x)
     return view(base, [x.shape[d] for d in dims], [strides[d] for d in dims], offset)
-
-
-def swap_last(x: Node) -> Node:
-    """The transpose of the last two axes."""
-    rank = len(x.shape)
-    return permute(x, [*range(rank - 2), rank - 1, rank - 2])
 
 
 def reshape(x: Node, shape: Sequence[int]) -> Node:

@@ -67,11 +67,11 @@ class Captive(NamedTuple):
 
 
 def capture(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (), run: Any = None
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = ()
 ) -> Captive:
     """Call the function; its effects and result are those of an ordinary call.
 
-    ``run(program, inputs)`` computes the program; NumPy does unless given.  ``optimizers`` are those whose state goes back should the
+    ``optimizers`` are those whose state goes back should the
     function ask of a captured value what only an array has; it is then called again, uncaptured.
     """
     recorder = Recorder()
@@ -99,7 +99,7 @@ def capture(
         gc.collect(0)
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
-            recorder.finish(run, record if record is None or record.joint is None else None)
+            recorder.finish(record if record is None or record.joint is None else None)
             if record is not None and record.joint is not None:
                 _join(record, recorder)
         return Captive(result, record if not recorder.breaks else None, recorder.breaks)

@@ -38,7 +38,6 @@ class Joint(NamedTuple):
     given: list[int]
     results: list[int]  # which leaves of the result have a history
     sources: list[Tensor]
-    names: list[type[Node]]
 
 
 def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]) -> Joint | None:
@@ -60,8 +59,7 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
     wanted = [(s, g._value.node) for s, g in zip(sources, found, strict=True) if g is not None and isinstance(g._value, Captured)]
     nodes = [n for _, n in wanted]
     program, kept, inputs = _cut(nodes, inside, cotangents)
-    kinds = [type(o._gn.node if o._gn.is_slot else o._gn) for o in outs]
-    return Joint(program, kept, inputs, results, [s for s, _ in wanted], kinds)
+    return Joint(program, kept, inputs, results, [s for s, _ in wanted])
 
 
 def _sources(outs: Sequence[Tensor], arguments: Sequence[Tensor]) -> list[Tensor]:

@@ -18,11 +18,11 @@ import numpy as np
 from ...core.modes import MODES
 from ...core.mutation import root, written
 from ...core.op import Op
+from ...core.source import place_of, user_frame
 from ...core.tensor import Tensor
 from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
 from . import build
-from .lines import user_line
 from .symbolic import Unsupported
 from .value import Captured, Cell
 
@@ -36,11 +36,10 @@ class Given(NamedTuple):
     shape: tuple[int, ...]
 
 
-class Kept(NamedTuple):
-    """A tensor that holds a result: which cell, seen how."""
-
-    tensor: Tensor
-    value: Captured
+def user_line() -> str:
+    """``file:line`` of what the user is running, or nothing."""
+    frame = user_frame()
+    return "" if frame is None else place_of(frame)
 
 
 def tensor_types() -> set[type]:
@@ -165,9 +164,6 @@ class Recorder:
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
 
-    def wrote(self, captured: Captured) -> None:
-        """Memory of a tensor was written."""
-
     def adopt(self, tensor: Tensor) -> Captured:
         """Raw memory that was made since becomes a cell, for the tensor, its base and the base's views."""
         base = tensor._base if tensor._base is not None else tensor
@@ -211,7 +207,7 @@ class Recorder:
         """Compute what was recorded, and let the rest of the function run on arrays."""
         if not self.closed:
             self.note(why)
-            self.finish(None)
+            self.finish()
 
     def discard(self) -> None:
         """Forget what was recorded: every tensor has the array that it had."""
@@ -220,7 +216,7 @@ class Recorder:
         for tensor, raw, _ in self.swapped:
             tensor._value = raw
 
-    def finish(self, run: Callable[..., list[Any]] | None, record: Any = None) -> None:
+    def finish(self, record: Any = None) -> None:
         """Compute every cell that is alive (of a record: what it gives) and give all tensors arrays again."""
         self.closed = True
         MODES.recorder = None
@@ -229,8 +225,8 @@ class Recorder:
         kept = self._keep
         stores = [(k, c) for k, c in enumerate(kept) if c.written]
         self.program.stores = [(k, c.node) for k, c in stores]
-        inputs = [_memory(c.array) for c in kept]
-        outputs = (run or _execute)(self.program, inputs)
+        inputs = [memory_of(c.array) for c in kept]
+        outputs = execute(self.program, inputs)
         for cell, array in zip(made, outputs, strict=True):
             self.arrays[id(cell)] = array
         self._alive = made
@@ -269,7 +265,7 @@ _REASONS = {
 }
 
 
-def _memory(array: Any) -> Any:
+def memory_of(array: Any) -> Any:
     """What a program gets for an input: contiguous, an array also where the tensor holds a number."""
     return array if isinstance(array, np.ndarray) and array.flags.c_contiguous else np.array(array, order="C")
 
@@ -279,8 +275,4 @@ def settled(array: Any) -> Any:
     return array[()] if array.ndim == 0 and array.dtype.kind in "biufc" else array
 
 
-def _execute(program: Program, inputs: list[Any]) -> list[Any]:
-    return list(execute(program, inputs, []))
-
-
-__all__: Sequence[str] = ["Given", "Kept", "Recorder", "live_tensors"]
+__all__: Sequence[str] = ["Given", "Recorder", "live_tensors", "memory_of", "settled"]

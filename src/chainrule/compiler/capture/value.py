@@ -128,7 +128,6 @@ class Captured(Value):
         """Write a captured or raw value of this shape and dtype."""
         cell = self.cell
         node = value.node if isinstance(value, Captured) else build.const(value)
-        self.recorder.wrote(self)
         if self._shape == cell.shape and self.strides == row_major(cell.shape) and self.offset == 0:
             cell.node = node
         else:

@@ -16,7 +16,7 @@ from ..passes.simplify import simplify
 from ..program.ir import Program
 from .capture import Ended, Place, Record
 from .joint import Joint, node_of
-from .recorder import Given, settled
+from .recorder import Given, memory_of, settled
 
 Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 Engine = Callable[[Program], Run]
@@ -47,7 +47,7 @@ class Variant:
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """What a call with these arguments gives the program."""
         arguments = [t for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        return [_memory(find(arguments)) for find in self.finders]
+        return [memory_of(find(arguments)) for find in self.finders]
 
     def fits(self) -> bool:
         """Whether the gradients are there that the program adds to, and no others."""
@@ -56,7 +56,7 @@ class Variant:
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""
         sources = [find(arguments) for find in self.finders]
-        inputs = [_memory(s) for s in sources]
+        inputs = [memory_of(s) for s in sources]
         outputs = self.run(inputs, ())
         if not self.plain:
             self._effects(sources, inputs, outputs)
@@ -98,10 +98,6 @@ class Variant:
             out._gn = leaf.node
             return out
         return leaf[1] if type(leaf) is tuple and len(leaf) == 2 and leaf[0] == "same" else leaf
-
-
-def _memory(s: Any) -> Any:
-    return s if type(s) is np.ndarray and s.flags.c_contiguous else np.array(s, order="C")
 
 
 def _source(tensor: Tensor, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Tensor]:
