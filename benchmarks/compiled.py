@@ -16,7 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import timing
-import torch
 
 import chainrule
 
@@ -206,6 +205,8 @@ def agree(name: str, first: Any, second: Any) -> None:
 
 def main() -> None:
     options = timing.arguments(__doc__)
+    import torch  # here, so that the tasks can be had without it
+
     torch.set_num_threads(2)
     rows = []
     for name, (make, jax, target) in TASKS.items():
