@@ -67,7 +67,7 @@ class Compiled:
         if stance == "force_eager":
             return self.function(*args, **kwargs)
         for kept in self.kept.get(key, ()):
-            if not kept.surroundings.changed() and kept.variant.fits():
+            if not kept.surroundings.changed() and kept.variant.fits(tensors):
                 return kept.variant(tensors)
         if self._failures.get(key, 0) >= _TRIES or (self.kept and stance == "eager_on_recompile"):
             return self.function(*args, **kwargs)

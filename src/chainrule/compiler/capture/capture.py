@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.generator import default_generator
 from ...core.mutation import PACKAGE
-from ...core.node import HOOKED, Node
+from ...core.node import HOOKED, LEAF, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
@@ -30,11 +30,17 @@ class Place(NamedTuple):
     whole: bool  # the cell itself, as it is
 
 
-class Ended(NamedTuple):
-    """A result whose graph backward has freed: it still has the name of its node."""
+class Marked(NamedTuple):
+    """A result whose place on the tape is the same after every call: a leaf that the call makes, or one whose graph backward has freed."""
 
     place: Place
     node: Any
+
+
+class Same(NamedTuple):
+    """A result that is a tensor which was there before: an argument, or closed over."""
+
+    tensor: Tensor
 
 
 class Rebound(NamedTuple):
@@ -51,7 +57,7 @@ class Record(NamedTuple):
     program: Program
     given: list[Given]
     structure: Any  # of the result
-    leaves: list[Any]  # of the result: a Place, ("same", tensor), or a plain value
+    leaves: list[Any]  # of the result: a Place, a Marked, a Same, or a plain value
     rebound: list[Rebound]
     cleared: list[Tensor]  # tensors whose ``grad`` is None afterwards
     joint: Joint | None  # the backward pass of results that have a history
@@ -158,11 +164,12 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
         return None
     left.tensors(before)
     backward = None
-    if any(isinstance(leaf, Tensor) and leaf._gn is not None and not _freed(leaf._gn) for leaf in leaves):
-        if any(r.gradient for r in left.rebound) or any(isinstance(f, Ended) for f in left.leaves):
+    if any(type(place) is Place and leaf._gn is not None for leaf, place in zip(leaves, left.leaves, strict=True)):
+        if any(r.gradient for r in left.rebound) or any(type(f) is Marked and f.node is not LEAF for f in left.leaves):
             recorder.note("the result is part of a graph, and gradients were set besides")
             return None
-        backward = joint(recorder, leaves, [a for a in arguments if isinstance(a, Tensor)])
+        made = [leaf if type(place) is Place else None for leaf, place in zip(leaves, left.leaves, strict=True)]
+        backward = joint(recorder, made, [a for a in arguments if isinstance(a, Tensor)], left.originals)
         if backward is None:
             return None
     elif left.escaped():
@@ -208,10 +215,12 @@ class _Left:
                 return False
             self.known.update((id(leaf), id(leaf._base)))
             if id(leaf) in self.originals:
-                self.leaves.append(("same", leaf))
+                self.leaves.append(Same(leaf))
+            elif leaf._gn is LEAF:
+                self.leaves.append(Marked(self.place(leaf._value), LEAF))
             elif leaf._gn is not None and _freed(leaf._gn):
                 leaf._gn = ended(leaf._gn)  # what the graph still holds on to goes with it
-                self.leaves.append(Ended(self.place(leaf._value), leaf._gn))
+                self.leaves.append(Marked(self.place(leaf._value), leaf._gn))
             elif leaf._gn is not None and leaf._value.cell.array is not None:
                 self.recorder.note("the result is a view of what was there before, and part of a graph")
                 return False
@@ -221,7 +230,9 @@ class _Left:
 
     def tensors(self, before: dict[int, Any]) -> None:
         """Take up what became of the tensors that were there, and of their gradients."""
-        for tensor, raw, mine in self.recorder.swapped:
+        for (tensor, raw, mine), history in zip(self.recorder.swapped, self.recorder.histories, strict=True):
+            if tensor._gn is not history:
+                self.recorder.note("a tensor that was there before gets another place on the tape")
             if tensor._value is not mine:
                 self.rebound.append(Rebound(tensor, False, self.place(tensor._value)))
             elif isinstance(raw, np.generic) and mine._cell is not None and mine._cell.written:

@@ -40,11 +40,14 @@ class Joint(NamedTuple):
     sources: list[Tensor]
 
 
-def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]) -> Joint | None:
-    """Record the backward pass of the results with a history; None (and a note) where that is not possible."""
+def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor], originals: set[int]) -> Joint | None:
+    """Record the backward pass of the results with a history; None (and a note) where that is not possible.
+
+    ``originals`` are the tensors that were there before: only their gradients can be seen.
+    """
     results = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf._gn is not None]
     outs = [leaves[k] for k in results]
-    sources = _sources(outs, arguments)
+    sources = [s for s in _sources(outs, arguments) if id(s) in originals]
     forward = ordered([leaf._value.node for leaf in leaves if isinstance(leaf, Tensor) and isinstance(leaf._value, Captured)])
     inside = {id(n) for n in forward} | {id(n) for n in recorder.program.inputs}
     cotangents = [Value("input", (), tuple(o.shape), o._value.numpy_dtype, {"index": -1 - k}) for k, o in enumerate(outs)]

@@ -72,6 +72,7 @@ class Recorder:
         self.cells: weakref.WeakSet[Cell] = weakref.WeakSet()
         self.arguments: set[int] = set()
         self.swapped: list[tuple[Tensor, Any, Captured]] = []
+        self.histories: list[Any] = []  # the places on the tape of those
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
         self.placed: dict[int, Cell] = {}
         self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
@@ -88,6 +89,7 @@ class Recorder:
             if type(value) is np.ndarray or isinstance(value, np.generic):
                 mine = Captured(self, None, value.shape, (), 0, value.dtype, value)
                 self.swapped.append((tensor, value, mine))
+                self.histories.append(tensor._gn)
                 self.roots.setdefault(id(root(value)), []).append((tensor, value))
                 tensor._value = mine
         MODES.recorder = self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
 from ..passes.simplify import simplify
 from ..program.ir import Program
-from .capture import Ended, Place, Record
+from .capture import Marked, Place, Record, Same
 from .joint import Joint, node_of
 from .recorder import Given, memory_of, settled
 
@@ -36,7 +36,10 @@ class Variant:
         self.finders = [_finder(g, position) for g in record.given]
         stored = {i for i, _ in record.program.stores}
         self.stored = sorted(stored)
-        self.leaves = record.leaves
+        self.leaves = [_Found(_source(leaf.tensor, position)) if type(leaf) is Same else leaf for leaf in record.leaves]
+        self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
+        self.cleared = [_source(t, position) for t in record.cleared]
+        self.gradients = [(_source(t, position), grad) for t, grad in record.gradients]
         self.plain = not record.rebound and not record.cleared and not stored
         joint = record.joint
         self.backward = None if joint is None else engine(simplify(joint.program))
@@ -49,9 +52,9 @@ class Variant:
         arguments = [t for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         return [memory_of(find(arguments)) for find in self.finders]
 
-    def fits(self) -> bool:
+    def fits(self, arguments: Sequence[Tensor]) -> bool:
         """Whether the gradients are there that the program adds to, and no others."""
-        return all(tensor._grad is grad for tensor, grad in self.record.gradients)
+        return all(find(arguments)._grad is grad for find, grad in self.gradients)
 
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""
@@ -59,25 +62,25 @@ class Variant:
         inputs = [memory_of(s) for s in sources]
         outputs = self.run(inputs, ())
         if not self.plain:
-            self._effects(sources, inputs, outputs)
-        made = [self._leaf(leaf, sources, outputs) for leaf in self.leaves]
+            self._effects(arguments, sources, inputs, outputs)
+        made = [self._leaf(leaf, arguments, sources, outputs) for leaf in self.leaves]
         if self.record.joint is not None:
             self._recorded(self.record.joint, made, arguments, inputs, outputs)
         return made[0] if self.single else pytree.tree_unflatten(made, self.record.structure)
 
-    def _effects(self, sources: list[Any], inputs: list[Any], outputs: list[Any]) -> None:
+    def _effects(self, arguments: Sequence[Tensor], sources: list[Any], inputs: list[Any], outputs: list[Any]) -> None:
         for k in self.stored:
             if sources[k] is not inputs[k] and isinstance(sources[k], np.ndarray):
                 np.copyto(sources[k], inputs[k])
         written_by_step([sources[k] for k in self.stored if isinstance(sources[k], np.ndarray)], "a compiled program")
-        for tensor in self.record.cleared:
-            tensor._grad = None
-        for tensor, gradient, place in self.record.rebound:
+        for find in self.cleared:
+            find(arguments)._grad = None
+        for find, gradient, place in self.rebound:
             value = settled(_seen(place, inputs, outputs))
             if gradient:
-                tensor._grad = wrap(value)
+                find(arguments)._grad = wrap(value)
             else:
-                tensor._value = value
+                find(arguments)._value = value
 
     def _recorded(self, joint: Joint, made: list[Any], arguments: Sequence[Tensor], inputs: list[Any], outputs: list[Any]) -> None:
         """Put the call on the tape."""
@@ -89,15 +92,21 @@ class Variant:
         for k, result in enumerate(results):
             result._gn = Slot(node, k)
 
-    def _leaf(self, leaf: Any, sources: list[Any], outputs: list[Any]) -> Any:
+    def _leaf(self, leaf: Any, arguments: Sequence[Tensor], sources: list[Any], outputs: list[Any]) -> Any:
         if type(leaf) is Place:
             return wrap(settled(_seen(leaf, sources, outputs)))
-        if type(leaf) is Ended:
+        if type(leaf) is Marked:
             out = new(Tensor)
             out._value = settled(_seen(leaf.place, sources, outputs))
             out._gn = leaf.node
             return out
-        return leaf[1] if type(leaf) is tuple and len(leaf) == 2 and leaf[0] == "same" else leaf
+        return leaf.find(arguments) if type(leaf) is _Found else leaf
+
+
+class _Found(NamedTuple):
+    """A result that was there before, and how a call finds it."""
+
+    find: Callable[[Sequence[Tensor]], Tensor]
 
 
 def _source(tensor: Tensor, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Tensor]:

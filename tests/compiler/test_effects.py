@@ -1,0 +1,69 @@
+"""What a compiled call does to tensors that were there before it: arguments given back, written, aliased, put on the tape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import chainrule as torch
+from chainrule.compiler.front import Compiled
+from chainrule.compiler.program.execute import prepare
+
+from .test_capture import equal
+
+
+def compiled(function: Any) -> Compiled:
+    return Compiled(function, engine=prepare)
+
+
+def test_an_argument_that_is_a_result_is_the_one_of_the_call() -> None:
+    run = compiled(lambda x, y: (y.add_(1), x)[::-1])
+    for k in range(4):
+        x, y = torch.full((2,), float(k)), torch.full((3,), float(k))
+        a, b = run(x, y)
+        assert a is x and b is y
+        equal(y, torch.full((3,), k + 1.0))
+    assert run.programs(), run.reasons
+
+
+def test_a_number_that_is_written_is_the_one_of_the_call() -> None:
+    run = compiled(lambda x: x.mul_(2).sum())
+    for k in range(4):
+        x = torch.tensor(float(k))
+        equal(run(x), torch.tensor(2.0 * k))
+        equal(x, torch.tensor(2.0 * k))
+    assert run.programs(), run.reasons
+
+
+def test_gradients_of_arguments_belong_to_the_arguments_of_the_call() -> None:
+    run = compiled(lambda x: (x * x).sum().backward())
+    for k in range(4):
+        x = torch.full((3,), float(k), requires_grad=True)
+        run(x)
+        equal(x.grad, torch.full((3,), 2.0 * k))
+    assert run.programs(), run.reasons
+
+
+def test_leaves_as_results() -> None:
+    w = torch.ones(3, requires_grad=True)
+    run = compiled(lambda x: (w, x, x * w, (x * 2).detach().requires_grad_()))
+    for k in range(4):
+        w.grad = None
+        x = torch.full((3,), float(k), requires_grad=True)
+        same, mine, product, leaf = run(x)
+        assert same is w and mine is x and x.is_leaf and leaf.is_leaf and leaf.requires_grad
+        (product.sum() + (leaf * leaf).sum()).backward()
+        equal(w.grad, x.detach())
+        equal(x.grad, torch.ones(3))
+        equal(leaf.grad, torch.full((3,), 4.0 * k))
+    assert run.programs(), run.reasons
+
+
+def test_what_becomes_part_of_a_graph_is_no_program() -> None:
+    w = torch.ones(3)
+    p = torch.full((3,), 2.0, requires_grad=True)
+    run = compiled(lambda: w.mul_(p).sum().detach())
+    for k in range(1, 4):
+        equal(run(), torch.tensor(3.0 * 2**k))
+    w.sum().backward()
+    equal(p.grad, torch.full((3,), 3 * 4.0))
+    assert not run.programs() and "place on the tape" in run.reasons[0][0]
