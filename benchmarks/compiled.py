@@ -1,241 +1,161 @@
-"""Compiled training steps: chainrule compiled and eager, PyTorch eager, and JAX where a row has it, in turns in one process.
+"""Compiled training steps beside eager ones, PyTorch, torch.compile and jax.jit, in turns in one process.
 
-    pip install ".[parity]" jax jaxlib
-    python benchmarks/compiled.py
+    pip install ".[parity]" jax
+    python benchmarks/compiled.py                     # everything; about ten minutes
+    python benchmarks/compiled.py --fast --only MLP   # times of some rows, without torch.compile, first calls and memory
 
-All may use two threads.  Ratios are over chainrule compiled; results are compared before anything is timed.
+All begin with the same weights and data; what they compute is compared, over several steps, before anything is timed.  Ratios are
+over chainrule compiled: 3× says that the other one takes three times as long.  ``steps/`` has the workloads.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
+import tempfile
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "2"
 
+import latency
+import memory
 import numpy as np
 import timing
+from steps import Step, all_steps
 
 import chainrule
 
-Task = Callable[[Any], tuple[Callable[..., Any], tuple[Any, ...]]]
-TASKS: dict[str, tuple[Task, Callable[[], Callable[[], Any]] | None, float]] = {}
+THREADS = 2
+STEPS_COMPARED = 4
+PEERS = ("torch", "torch.compile", "jax.jit")
 
 
-def task(name: str, target: float, jax: Callable[[], Callable[[], Any]] | None = None) -> Callable[[Task], Task]:
-    """Register ``make(T)``, which gives a function and its arguments; ``jax()`` gives the same for JAX, ready to call."""
-
-    def add(make: Task) -> Task:
-        TASKS[name] = (make, jax, target)
-        return make
-
-    return add
+def arrays(result: Any) -> list[Any]:
+    """A result's values, whoever made it."""
+    parts = result if isinstance(result, tuple) else (result,)
+    return [np.array(p.detach().numpy() if hasattr(p, "detach") else p) for p in parts]
 
 
-def data(T: Any, *shape: int, seed: int = 0) -> Any:
-    """The same float32 numbers for all."""
-    values = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-    return values if T is None else T.from_numpy(values)
+def agree(name: str, runs: dict[str, Callable[[], Any]]) -> None:
+    """Let all make some steps; AssertionError where one computes something else."""
+    for _ in range(STEPS_COMPARED):
+        found = {library: arrays(run()) for library, run in runs.items()}
+        for library, values in found.items():
+            for a, b in zip(values, found["eager"], strict=True):
+                np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-3 * np.abs(b).max() if b.ndim else 0, err_msg=f"{name}: {library}")
 
 
-def labels(T: Any, classes: int, *shape: int) -> Any:
-    return T.from_numpy(np.random.default_rng(9).integers(0, classes, shape))
+def alternatives(step: Step, options: Any) -> tuple[dict[str, Callable[[], Any]], list[str], Any]:
+    """What takes part in a row, why others do not, and the compiled function."""
+    work, other = step.make(chainrule), step.make(chainrule)
+    compiled = chainrule.compile(work.call)
+    runs: dict[str, Callable[[], Any]] = {"compiled": lambda: compiled(*work.args), "eager": lambda: other.call(*other.args)}
+    absent = []
+    try:
+        import torch
+    except ImportError as error:
+        absent.append(str(error))
+    else:
+        torch.set_num_threads(THREADS)
+        theirs = step.make(torch)
+        runs["torch"] = lambda: theirs.call(*theirs.args)
+    try:
+        import jax
+
+        fresh = step.jax(step.make(chainrule).weights)
+        runs["jax.jit"] = lambda: jax.block_until_ready(fresh())
+    except ImportError as error:
+        absent.append(str(error))
+    agree(step.name, runs)
+    if "torch" in runs and not options.fast:
+        from steps import in_torch
+
+        torch._dynamo.reset()  # the rows' functions share code objects, which dynamo counts compilations of
+        try:
+            runs["torch.compile"] = in_torch.compiled(step.make(torch), options.compile_seconds)
+        except (Exception, in_torch.Late) as error:
+            absent.append(f"torch.compile: {type(error).__name__}: {str(error).strip().splitlines()[0][:120]}")
+    return runs, absent, compiled
 
 
-def training(T: Any, model: Any, optimizer: Any, loss_of: Callable[..., Any]) -> Callable[..., Any]:
-    """One step: forward, backward, optimizer, gradients cleared."""
-
-    def step(x: Any, y: Any) -> Any:
-        loss = loss_of(model(x), y)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss
-
-    return step
+def first_call(name: str, repeats: int = 3) -> tuple[float, float]:
+    """Seconds of the first compiled call in a new process: cold, and with what an earlier process left on disk."""
+    cold, warm = [], []
+    with tempfile.TemporaryDirectory() as place:
+        latency.measured(name, f"{place}/first", f"{place}/bytecode", False)
+        for k in range(repeats):
+            for kept in (cold, warm):
+                kept.append(latency.measured(name, f"{place}/{k}", f"{place}/bytecode", False)["spans"]["call"])
+    return statistics.median(cold), statistics.median(warm)
 
 
-# -- tasks -------------------------------------------------------------------------------------------------------------------
+def measured(step: Step, options: Any) -> timing.Row:
+    runs, absent, compiled = alternatives(step, options)
+    row = timing.alternate(step.name, runs, seconds=options.seconds)
+    row.targets = step.targets
+    reasons = [] if compiled.programs() else [f"not compiled: {'; '.join(why for why, _ in compiled.reasons)}"]
+    row.note = "; ".join([*reasons, *absent])
+    return row
 
 
-def _jax_sine() -> Callable[[], Any]:
-    import jax
-
-    f = jax.jit(jax.value_and_grad(lambda x: jax.numpy.sin(x * x)))
-    x = jax.numpy.float32(1.3)
-    return lambda: jax.block_until_ready(f(x))
-
-
-@task("sin(x²), value and gradient", 30, _jax_sine)
-def sine(T: Any) -> Any:
-    return T.func.grad_and_value(lambda x: T.sin(x * x)), (T.tensor(1.3),)
+def verdict(row: timing.Row, peer: str) -> str:
+    """``'3.10× of 3×, met'``."""
+    if peer not in row.ratios:
+        return "-"
+    low, high = row.spread[peer]
+    ratio = f"{row.ratios[peer]:.2f}× ({low:.2f}–{high:.2f})"
+    target = row.targets.get(peer)
+    return ratio if target is None else f"{ratio}, target {target:g}×: {'met' if row.ratios[peer] >= target else 'SHORT'}"
 
 
-def _jax_linear() -> Callable[[], Any]:
-    import jax
-    import jax.numpy as jnp
-
-    x, y = jnp.asarray(data(None, 10, 3)), jnp.asarray(data(None, 10, 2, seed=1))
-
-    def step(p: Any) -> Any:
-        loss, g = jax.value_and_grad(lambda q: ((x @ q[0].T + q[1] - y) ** 2).mean())(p)
-        return [a - 1e-3 * b for a, b in zip(p, g, strict=True)], loss
-
-    f = jax.jit(step)
-    state = [[jnp.zeros((2, 3)), jnp.zeros(2)]]
-
-    def run() -> Any:
-        state[0], loss = f(state[0])
-        return jax.block_until_ready(loss)
-
-    return run
+def cells(row: timing.Row) -> list[str]:
+    """A row of the table of times."""
+    there = {p: row.ratios[p] for p in PEERS if p in row.ratios}
+    best = min(there, key=lambda p: there[p], default="")
+    return [
+        row.name,
+        *[timing.readable(row.seconds[n]) if n in row.seconds else "-" for n in ("compiled", "eager", *PEERS)],
+        *[verdict(row, p) for p in PEERS],
+        f"{best} {there[best]:.2f}×" if best else "-",
+    ]
 
 
-@task("Linear(3, 2) + MSE + SGD, 10 rows", 100, _jax_linear)
-def linear(T: Any) -> Any:
-    T.manual_seed(0)
-    model = T.nn.Linear(3, 2)
-    step = training(T, model, T.optim.SGD(model.parameters(), lr=1e-3), T.nn.functional.mse_loss)
-    return step, (data(T, 10, 3), data(T, 10, 2, seed=1))
-
-
-def perceptron(T: Any, sizes: tuple[int, ...], optimizer: Callable[[Any], Any], rows: int) -> Any:
-    T.manual_seed(0)
-    layers: list[Any] = []
-    for a, b in zip(sizes, sizes[1:]):
-        layers += [T.nn.Linear(a, b), T.nn.ReLU()]
-    model = T.nn.Sequential(*layers[:-1])
-    return training(T, model, optimizer(model.parameters()), T.nn.functional.cross_entropy), (
-        data(T, rows, sizes[0]), labels(T, sizes[-1], rows),
-    )  # fmt: skip
-
-
-@task("MLP 784-128-10, batch 64, Adam", 3)
-def small_perceptron(T: Any) -> Any:
-    return perceptron(T, (784, 128, 10), lambda p: T.optim.Adam(p, lr=1e-4), 64)
-
-
-@task("MLP 784-1024-1024-10, batch 256, SGD momentum", 1.2)
-def large_perceptron(T: Any) -> Any:
-    return perceptron(T, (784, 1024, 1024, 10), lambda p: T.optim.SGD(p, lr=1e-3, momentum=0.9), 256)
-
-
-@task("LeNet-style CNN, 28×28, batch 64, Adam", 1.5)
-def lenet(T: Any) -> Any:
-    T.manual_seed(0)
-    nn = T.nn
-    model = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
-    )  # fmt: skip
-    step = training(T, model, T.optim.Adam(model.parameters(), lr=1e-4), nn.functional.cross_entropy)
-    return step, (data(T, 64, 1, 28, 28), labels(T, 10, 64))
-
-
-@task("character GPT: 4 layers, 4 heads, 128 wide, block 64, batch 12, AdamW", 2)
-def gpt(T: Any) -> Any:
-    T.manual_seed(0)
-    nn, F = T.nn, T.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.n1, self.n2 = nn.LayerNorm(128), nn.LayerNorm(128)
-            self.qkv, self.out = nn.Linear(128, 384), nn.Linear(128, 128)
-            self.up, self.down = nn.Linear(128, 512), nn.Linear(512, 128)
-
-        def forward(self, x: Any) -> Any:
-            b, t, c = x.shape
-            q, k, v = [p.view(b, t, 4, 32).transpose(1, 2) for p in self.qkv(self.n1(x)).split(128, 2)]
-            a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(a.transpose(1, 2).reshape(b, t, c))
-            return x + self.down(F.gelu(self.up(self.n2(x))))
-
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.token, self.place = nn.Embedding(65, 128), nn.Embedding(64, 128)
-            self.blocks = nn.Sequential(*[Block() for _ in range(4)])
-            self.norm, self.head = nn.LayerNorm(128), nn.Linear(128, 65)
-
-        def forward(self, i: Any) -> Any:
-            return self.head(self.norm(self.blocks(self.token(i) + self.place.weight))).view(-1, 65)
-
-    model = Model()
-    step = training(T, model, T.optim.AdamW(model.parameters(), lr=1e-4), F.cross_entropy)
-    return step, (labels(T, 65, 12, 64), labels(T, 65, 12 * 64))
-
-
-@task("LSTM 128, 64 steps, batch 32", 3)
-def lstm(T: Any) -> Any:
-    T.manual_seed(0)
-    model = T.nn.LSTM(64, 128, batch_first=True)
-    step = training(T, lambda x: model(x)[0], T.optim.SGD(model.parameters(), lr=1e-3), T.nn.functional.mse_loss)
-    return step, (data(T, 32, 64, 64), data(T, 32, 64, 128, seed=1))
-
-
-def _jax_chain() -> Callable[[], Any]:
-    import jax
-    import jax.numpy as jnp
-
-    def chain(x: Any) -> Any:
-        y = jnp.tanh(jnp.sin(x) * 2 + jnp.exp(-x * x)) * x
-        return (jax.nn.sigmoid(y) + y * y).sum()
-
-    f = jax.jit(jax.grad(chain))
-    x = jnp.asarray(data(None, 4_000_000))
-    return lambda: jax.block_until_ready(f(x))
-
-
-@task("ten-operation elementwise chain on 4M elements, forward and backward", 2, _jax_chain)
-def chain(T: Any) -> Any:
-    def f(x: Any) -> Any:
-        y = T.tanh(T.sin(x) * 2 + T.exp(-x * x)) * x
-        return (T.sigmoid(y) + y * y).sum()
-
-    return T.func.grad(f), (data(T, 4_000_000),)
-
-
-def agree(name: str, first: Any, second: Any) -> None:
-    """Two tasks that compute something else are not compared."""
-    for a, b in zip(*[r if isinstance(r, tuple) else (r,) for r in (first, second)], strict=True):
-        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=2e-3, atol=1e-4, err_msg=name)
+def markdown(head: list[str], lines: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *lines])
 
 
 def main() -> None:
-    options = timing.arguments(__doc__)
-    import torch  # here, so that the tasks can be had without it
-
-    torch.set_num_threads(2)
-    rows = []
-    for name, (make, jax, target) in TASKS.items():
-        if options.only not in name:
-            continue
-        f, args = make(chainrule)
-        g, given = make(chainrule)
-        h, theirs = make(torch)
-        compiled = chainrule.compile(f)
-        agree(name, compiled(*args), h(*theirs))
-        runs: dict[str, Callable[[], Any]] = {
-            "compiled": lambda compiled=compiled, args=args: compiled(*args),  # type: ignore[misc]
-            "eager": lambda g=g, given=given: g(*given),  # type: ignore[misc]
-            "torch": lambda h=h, theirs=theirs: h(*theirs),  # type: ignore[misc]
-        }
-        if jax is not None:
-            try:
-                runs["jax.jit"] = jax()
-            except ImportError:
-                pass
-        row = timing.alternate(name, runs, seconds=options.seconds, target=target)
-        row.note = "" if compiled.programs() else str(compiled.reasons)
-        for other in ("eager", "torch", "jax.jit"):
-            row.seconds.setdefault(other, float("nan"))
-            row.ratios.setdefault(other, float("nan"))
-            row.spread.setdefault(other, (float("nan"), float("nan")))
+    parser = timing.parser(__doc__)
+    parser.add_argument("--fast", action="store_true", help="times alone: no torch.compile, no first calls, no memory")
+    parser.add_argument("--compile-seconds", type=float, default=120.0, help="how long torch.compile may take for a row (default 120)")
+    options = parser.parse_args()
+    versions = timing.versions("chainrule", "numpy", *[p for p in ("torch", "jax", "llvmlite") if timing.installed(p)])
+    title = (
+        f"{date.today()}, {versions}\n{THREADS} threads for all: set_num_threads in chainrule and PyTorch, OMP_NUM_THREADS for BLAS,"
+        f" and the process bound to {THREADS} processors, which XLA counts.\nMedians; quartiles of the ratios in brackets."
+    )
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+    chainrule.set_num_threads(THREADS)
+    rows, costs = [], []
+    for step in all_steps(options.only):
+        row = measured(step, options)
         rows.append(row)
-        print(f"{name}: {timing.readable(row.seconds['compiled'])}, torch {row.ratios['torch']:.2f}×", flush=True)
-    timing.report(f"Compiled, two threads. {timing.versions('chainrule', 'torch', 'numpy')}", rows, options)
+        print(f"{row.name}: {timing.readable(row.seconds['compiled'])}", *[f"{p} {verdict(row, p)}" for p in PEERS], sep="; ", flush=True)
+        if not options.fast:
+            cold, warm = first_call(row.name)
+            peaks = {library: memory.measured(row.name, library) for library in ("chainrule", "torch", "jax")}
+            row.costs = {"first call": {"cold": cold, "from disk": warm}, "memory": peaks}
+            shown = [memory.shown(found) for found in peaks.values()]
+            costs.append([row.name, timing.readable(cold), timing.readable(warm), f"{warm / cold:.0%}", *shown])
+    head = ["", "compiled", "eager", *PEERS, *[f"{p} / compiled" for p in PEERS], "best peer"]
+    tables = [markdown(head, [cells(row) for row in rows])]
+    if costs:
+        head = ["", "first call, cold", "from disk", "", *[f"peak MiB, {n} (over imports)" for n in ("compiled", "torch", "jax.jit")]]
+        tables.append(markdown(head, costs))
+    timing.report(title, rows, options, "\n\n".join(tables))
 
 
 if __name__ == "__main__":
