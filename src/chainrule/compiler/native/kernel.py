@@ -70,5 +70,5 @@ class Hook(Protocol):
 
 def open_kernel(module: Module, name: str, buffers: int) -> tuple[Emitter, list[str]]:
     """Begin a kernel's function: its emitter, and its pointers loaded."""
-    f = module.function(name, SIGNATURE)
+    f = module.function(name, SIGNATURE, linkage="")
     return f, [f.op(f"load ptr, ptr {f.gep('%buffers', i, 'ptr')}, align 8") for i in range(buffers)]
