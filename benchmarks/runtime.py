@@ -13,10 +13,9 @@ from chainrule.compiler.native.target import host
 
 def _entries(arrays: int, **options: bool) -> call.Entry:
     module = Module(host())
-    module.function("program", "ptr %block").ret()
-    kinds = [call.ARRAY] * arrays
-    call.emit_entry(module, "program", kinds)
-    return call.Entry(jit.compile_text(module.text(), host()), kinds, **options)
+    module.function("program", "ptr %block", linkage="").ret()
+    taken = [call.Argument((4,), np.dtype(np.float64))] * arrays
+    return call.Entry(jit.compile_text(module.text(), host()), "program", taken, **options)
 
 
 def _region(chunks: int) -> tuple[jit.Library, object]:
@@ -36,9 +35,9 @@ def main() -> None:
         x = tuple(np.zeros(4) for _ in range(n))
         held, released, asked = _entries(n), _entries(n, release=True), _entries(n, objects=False)
         runs = {
-            "objects": lambda x=x, f=held: f(x),
-            "objects, lock released": lambda x=x, f=released: f(x),
-            "addresses asked": lambda x=x, f=asked: f(x),
+            "objects": lambda x=x, f=held.enter: f(*x),
+            "objects, lock released": lambda x=x, f=released.enter: f(*x),
+            "addresses asked": lambda x=x, f=asked.enter: f(*x),
         }
         rows.append(alternate(f"call with {n} arrays", runs, seconds=options.seconds))
     report("A call from Python into an empty program", rows, options)

@@ -1,16 +1,16 @@
 """From Python into a compiled program, at the lowest price that needs no C extension.
 
 A program is ``void program(ptr %block)``: the block is an array of pointers, first those that change from call to call, then those that
-stay (parameters, buffers, constants).  :func:`emit_entry` writes what stands between it and Python: a function that takes the tuple of
-arguments as the object that it is, and reads from it where each array's elements begin.  So a call hands over one object, however many
-arrays there are, and never asks an array for ``ctypes.data``, which takes a microsecond each.
+stay (parameters, buffers, constants).  What stands between it and Python is one machine function for all programs, which Python calls as
+a built-in one.  It looks at each argument as the object that it is: whether it is an array of the shape, dtype and layout that the
+program was compiled for, and where its elements begin.  So an array is never asked for ``ctypes.data``, which takes a microsecond, nor
+for its shape; and arguments of another kind are noticed before anything is touched.
 
-Where the elements begin stands behind the object's header (``object.__basicsize__``): NumPy's published layout of arrays, and
-CPython's of floats; a tuple's items follow its own.  :func:`layout_holds` verifies that on objects whose addresses are known.  Where it
-does not hold, :class:`Entry` asks each array and hands over a list of addresses.
+What it reads stands behind the object's header (``object.__basicsize__``): NumPy's published layout of arrays, and the number in a NumPy
+scalar or a Python float.  :func:`layout_holds` verifies that on objects whose addresses are known.  Where it does not hold,
+:class:`Entry` looks at the arguments in Python and asks each array for its address.
 
-Measured on a 2.6 GHz server core (``python benchmarks/runtime.py``), an empty program: 0.38 µs with one array or with five, 0.43 µs when
-the interpreter's lock is released meanwhile, 3.0 and 7.6 µs when each array is asked for its address.
+Measured on a 2.6 GHz server core (``python benchmarks/runtime.py``): an empty program with one array 0.05 µs, with five 0.09 µs.
 """
 
 from __future__ import annotations
@@ -20,19 +20,54 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import numpy as np
 
-from .emitter import Module
-from .jit import Library
+from .jit import Library, compile_text
+from .target import host
 
 HEADER = object.__basicsize__
-ITEMS = tuple.__basicsize__
-ARRAY, FLOAT = "array", "float"
 
-_BUSY = -1
+DONE, BUSY, MISMATCH = 0, -1, -2
+
+_READ = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_ALIGNED
+_WRITE = _READ | 0x0400  # NPY_ARRAY_WRITEABLE
+_FASTCALL = 0x0080  # METH_FASTCALL: (self, pointer to arguments, how many)
+_FIXED = 8  # words of an entry's state before what is known of its arguments
+
+
+class Argument(NamedTuple):
+    """What a program takes: a contiguous array of this dtype and shape, or, of shape (), a number.  ``shape`` None: any array.
+
+    What is ``written`` is an array, unless it is ``fresh``: made for the call, so that a number may be written that nobody has seen.
+    """
+
+    shape: tuple[int, ...] | None = None
+    dtype: np.dtype[Any] | None = None
+    written: bool = False
+    fresh: bool = False
+
+    def takes(self, x: Any) -> bool:
+        """Whether an object may be handed over as it is."""
+        if self.shape is None:
+            return isinstance(x, np.ndarray)
+        if isinstance(x, np.ndarray):
+            flags = x.flags
+            sound = flags.c_contiguous and flags.aligned and (flags.writeable or not self.written)
+            return sound and x.shape == self.shape and x.dtype == self.dtype
+        return type(x) in self.numbers()
+
+    def numbers(self) -> list[type]:
+        """The types of numbers that may stand for the array."""
+        if self.shape != () or (self.written and not self.fresh) or self.dtype is None:
+            return []
+        return [self.dtype.type] if self.dtype != np.float64 else [np.float64, float]
+
+
+FLOAT = Argument((), np.dtype(np.float64))
+ARRAY = Argument()
 
 
 def _word(address: int) -> int:
@@ -41,40 +76,184 @@ def _word(address: int) -> int:
 
 @cache
 def layout_holds() -> bool:
-    """Whether arrays, floats and tuples lie in memory as this module supposes."""
-    arrays = [np.arange(7.0), np.zeros((3, 4), np.float32)[1:, ::2], np.zeros((), np.int8)]
-    items = (*arrays, 1.5, -0.25)
-    if any(_word(id(items) + ITEMS + 8 * k) != id(item) for k, item in enumerate(items)):
-        return False
-    if any(_word(id(a) + HEADER) != a.ctypes.data for a in arrays):
-        return False
-    return all(ctypes.c_double.from_address(id(x) + HEADER).value == x for x in items[3:])
+    """Whether arrays, numbers and their types lie in memory as this module supposes."""
+    arrays = [np.arange(7.0), np.zeros((3, 4), np.float32), np.zeros((3, 4), np.float32)[1:, ::2], np.zeros((), np.int8)]
+    for a in arrays:
+        about = [_word(id(a) + HEADER + k) for k in (0, 16, 24, 40)]
+        dims, steps = [[_word(p + 8 * k) for k in range(a.ndim)] for p in about[1:3]]
+        nd, flags = [ctypes.c_int.from_address(id(a) + HEADER + k).value for k in (8, 48)]
+        told = (about[0] == a.ctypes.data, about[3] == id(a.dtype), nd == a.ndim, dims == list(a.shape), steps == list(a.strides))
+        if not all(told) or _word(id(a) + HEADER - 8) != id(np.ndarray):
+            return False
+        if [bool(flags & 1), bool(flags & 0x100), bool(flags & 0x400)] != [a.flags.c_contiguous, a.flags.aligned, a.flags.writeable]:
+            return False
+    numbers = [1.5, *[np.dtype(kind).type(1) for kind in "?bBhHiIlLqQefdFD"]]
+    return all(
+        _word(id(x) + HEADER - 8) == id(type(x)) and ctypes.string_at(id(x) + HEADER, np.asarray(x).nbytes) == np.asarray(x).tobytes()
+        for x in numbers
+    )
 
 
-def emit_entry(module: Module, program: str, kinds: Sequence[str], fixed: int = 0, prefix: str = "entry") -> None:
-    """Emit how Python enters ``program``: arguments of the given ``kinds`` (:data:`ARRAY`: a pointer to its first element;
-    :data:`FLOAT`: a pointer to its double), then ``fixed`` pointers that stay.  ``prefix`` tells several entrances of a module apart.
-    """
-    block = module.variable(prefix + "_block", f"[{max(1, len(kinds) + fixed)} x ptr]", "zeroinitializer")
-    busy = module.variable(prefix + "_busy", "i32", "0")
-    for name, objects in ((prefix + "_objects", True), (prefix + "_addresses", False)):
-        f = module.function(name, "ptr %arguments", result="i32", linkage="")
-        taken = f.op(f"cmpxchg ptr {busy}, i32 0, i32 1 acquire monotonic")
-        free, full = f.fresh("free"), f.fresh("full")
-        f.branch(f.op(f"extractvalue {{ i32, i1 }} {taken}, 1"), free, full)
-        f.label(full)
-        f.ret(str(_BUSY))
-        f.label(free)
-        for k, kind in enumerate(kinds):
-            value = f.load("ptr", f.gep("%arguments", (ITEMS if objects else 0) + 8 * k))
-            if objects:
-                value = f.gep(value, HEADER)
-                if kind == ARRAY:
-                    value = f.load("ptr", value)
-            f.store("ptr", value, f.gep(block, 8 * k))
-        f.call(program, f"ptr {block}")
-        f.do(f"store atomic i32 0, ptr {busy} release, align 4")
-        f.ret("0")
+# ``self`` is the array of an entry's state: busy, program, block, number of arguments, the type of arrays, PyLong_FromSsize_t,
+# PyEval_SaveThread (0: the interpreter's lock is kept), PyEval_RestoreThread, then for each argument: two types of numbers (or 0), its
+# dtype (0: any), its flags, its number of dimensions (-1: any), and its dimensions.
+_ENTER = f"""
+define ptr @chainrule_enter(ptr %self, ptr %args, i64 %given) {{
+  %held = getelementptr i8, ptr %self, i64 {HEADER}
+  %state = load ptr, ptr %held
+  %make.p = getelementptr i64, ptr %state, i64 5
+  %make = load ptr, ptr %make.p
+  %count.p = getelementptr i64, ptr %state, i64 3
+  %count = load i64, ptr %count.p
+  %right = icmp eq i64 %given, %count
+  br i1 %right, label %claim, label %leave
+claim:
+  %claimed = cmpxchg ptr %state, i64 0, i64 1 acquire monotonic
+  %free = extractvalue {{ i64, i1 }} %claimed, 1
+  br i1 %free, label %begin, label %leave
+begin:
+  %block.p = getelementptr i64, ptr %state, i64 2
+  %block = load ptr, ptr %block.p
+  %array.p = getelementptr i64, ptr %state, i64 4
+  %array = load ptr, ptr %array.p
+  %first = getelementptr i64, ptr %state, i64 {_FIXED}
+  br label %next
+next:
+  %i = phi i64 [ 0, %begin ], [ %i.next, %take ]
+  %about = phi ptr [ %first, %begin ], [ %about.next, %take ]
+  %over = icmp eq i64 %i, %count
+  br i1 %over, label %enter, label %look
+look:
+  %slot = getelementptr ptr, ptr %args, i64 %i
+  %object = load ptr, ptr %slot
+  %type.p = getelementptr i8, ptr %object, i64 {HEADER - 8}
+  %type = load ptr, ptr %type.p
+  %value = getelementptr i8, ptr %object, i64 {HEADER}
+  %number = load ptr, ptr %about
+  %other.p = getelementptr i64, ptr %about, i64 1
+  %other = load ptr, ptr %other.p
+  %dims.p = getelementptr i64, ptr %about, i64 4
+  %dims = load i64, ptr %dims.p
+  %sizes = getelementptr i64, ptr %about, i64 5
+  %one = icmp eq ptr %type, %number
+  %two = icmp eq ptr %type, %other
+  %plain = or i1 %one, %two
+  br i1 %plain, label %take, label %typed
+typed:
+  %is.array = icmp eq ptr %type, %array
+  br i1 %is.array, label %shaped, label %refuse
+shaped:
+  %data = load ptr, ptr %value
+  %any = icmp slt i64 %dims, 0
+  br i1 %any, label %take, label %guard
+guard:
+  %nd.p = getelementptr i8, ptr %value, i64 8
+  %nd32 = load i32, ptr %nd.p
+  %nd = sext i32 %nd32 to i64
+  %same.nd = icmp eq i64 %nd, %dims
+  %descr.p = getelementptr i8, ptr %value, i64 40
+  %descr = load ptr, ptr %descr.p
+  %wanted.p = getelementptr i64, ptr %about, i64 2
+  %wanted = load ptr, ptr %wanted.p
+  %same.dtype = icmp eq ptr %descr, %wanted
+  %flags.p = getelementptr i8, ptr %value, i64 48
+  %flags = load i32, ptr %flags.p
+  %mask.p = getelementptr i64, ptr %about, i64 3
+  %mask64 = load i64, ptr %mask.p
+  %mask = trunc i64 %mask64 to i32
+  %masked = and i32 %flags, %mask
+  %same.flags = icmp eq i32 %masked, %mask
+  %both = and i1 %same.nd, %same.dtype
+  %all = and i1 %both, %same.flags
+  %shape.p = getelementptr i8, ptr %value, i64 16
+  %shape = load ptr, ptr %shape.p
+  br i1 %all, label %size, label %refuse
+size:
+  %j = phi i64 [ 0, %guard ], [ %j.next, %compare ]
+  %sized = icmp eq i64 %j, %dims
+  br i1 %sized, label %take, label %compare
+compare:
+  %mine.p = getelementptr i64, ptr %shape, i64 %j
+  %mine = load i64, ptr %mine.p
+  %told.p = getelementptr i64, ptr %sizes, i64 %j
+  %told = load i64, ptr %told.p
+  %j.next = add i64 %j, 1
+  %agrees = icmp eq i64 %mine, %told
+  br i1 %agrees, label %size, label %refuse
+take:
+  %pointer = phi ptr [ %value, %look ], [ %data, %shaped ], [ %data, %size ]
+  %place = getelementptr ptr, ptr %block, i64 %i
+  store ptr %pointer, ptr %place
+  %i.next = add i64 %i, 1
+  %some = icmp sgt i64 %dims, 0
+  %step = select i1 %some, i64 %dims, i64 0
+  %about.next = getelementptr i64, ptr %sizes, i64 %step
+  br label %next
+refuse:
+  store atomic i64 0, ptr %state release, align 8
+  br label %leave
+enter:
+  %program.p = getelementptr i64, ptr %state, i64 1
+  %program = load ptr, ptr %program.p
+  %save.p = getelementptr i64, ptr %state, i64 6
+  %save = load ptr, ptr %save.p
+  %keeps = icmp eq ptr %save, null
+  br i1 %keeps, label %holding, label %releasing
+holding:
+  call void %program(ptr %block)
+  br label %done
+releasing:
+  %thread = call ptr %save()
+  call void %program(ptr %block)
+  %restore.p = getelementptr i64, ptr %state, i64 7
+  %restore = load ptr, ptr %restore.p
+  call void %restore(ptr %thread)
+  br label %done
+done:
+  store atomic i64 0, ptr %state release, align 8
+  br label %leave
+leave:
+  %status = phi i64 [ {MISMATCH}, %0 ], [ {BUSY}, %claim ], [ {MISMATCH}, %refuse ], [ {DONE}, %done ]
+  %result = call ptr %make(i64 %status)
+  ret ptr %result
+}}
+"""
+
+
+class _Method(ctypes.Structure):
+    """``PyMethodDef``."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p))
+
+
+class _Door:
+    """The machine function that all programs are entered by."""
+
+    def __init__(self) -> None:
+        target = host()
+        self.library = compile_text(f'target triple = "{target.triple}"\n{_ENTER}', target)
+        self.method = _Method(b"program", self.library.address("chainrule_enter"), _FASTCALL, None)
+        make = ctypes.pythonapi.PyCFunction_NewEx
+        self._make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(_address(make))
+        names = ("PyLong_FromSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread")
+        self.make_int, self.save, self.restore = [_address(getattr(ctypes.pythonapi, name)) for name in names]
+
+    def open(self, state: np.ndarray[Any, Any]) -> Callable[..., int]:
+        """The built-in function of one program."""
+        function: Callable[..., int] = self._make(ctypes.addressof(self.method), state, None)
+        return function
+
+
+def _address(function: Any) -> int:
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+@cache
+def _door() -> _Door:
+    door = _Door()
+    # Built-in functions of it may be called until the process is gone.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(door))
+    return door
 
 
 _ENTRIES: WeakSet[Entry] = WeakSet()
@@ -83,7 +262,7 @@ _ENTRIES: WeakSet[Entry] = WeakSet()
 def _forked() -> None:
     """A child has none of the threads that were inside of a program."""
     for entry in list(_ENTRIES):
-        ctypes.c_int32.from_address(entry._busy).value = 0
+        entry.state[0] = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -91,41 +270,100 @@ if hasattr(os, "register_at_fork"):
 
 
 class Entry:
-    """Calls a program that :func:`emit_entry` has given an entrance.
+    """A program that Python can call: the function ``name`` of a library.
 
-    ``entry(arguments)`` takes the tuple of its arguments: arrays whose shape, strides and dtype the caller has checked, and Python floats.
-    ``release`` says whether other Python threads run meanwhile: worth its price for what takes longer than some microseconds.
-    Two threads may call at once: the second waits for the first.
+    :attr:`enter` takes the arguments and gives :data:`DONE`, or, with nothing done, :data:`MISMATCH` (an argument is not what the program
+    was compiled for) or :data:`BUSY` (another thread is in the program).  ``entry(*arguments)`` waits for its turn and raises TypeError for
+    what does not fit.  ``release`` says whether other Python threads run meanwhile: worth its price (0.05 µs) for what takes longer than
+    some microseconds.  ``objects=False`` looks at the arguments in Python, as where :func:`layout_holds` does not hold.
     """
 
     def __init__(
-        self, library: Library, kinds: Sequence[str], *, release: bool = False, objects: bool | None = None, prefix: str = "entry"
-    ) -> None:
+        self, library: Library, name: str, arguments: Sequence[Argument], fixed: int = 0, *, release: bool = False,
+        objects: bool | None = None,
+    ) -> None:  # fmt: skip
         self._library = library
-        self._kinds = tuple(kinds)
         objects = layout_holds() if objects is None else objects
-        prototype = ctypes.CFUNCTYPE if release else ctypes.PYFUNCTYPE
-        self._busy = library.variable(prefix + "_busy")
-        _ENTRIES.add(self)
-        self._fixed = library.variable(prefix + "_block") + 8 * len(self._kinds)
+        self.arguments = tuple([a if objects else a._replace(fresh=False) for a in arguments])
+        self._block = np.zeros(max(1, len(self.arguments) + fixed), np.int64)
         self._kept: dict[int, np.ndarray[Any, Any]] = {}
+        address = library.address(name)
         if objects:
-            self._enter: Callable[[Any], int] = prototype(ctypes.c_int, ctypes.py_object)(library.address(prefix + "_objects"))
+            door = _door()
+            hold = (door.save, door.restore) if release else (0, 0)
+            state = [0, address, self._block.ctypes.data, len(self.arguments), id(np.ndarray), door.make_int, *hold]
+            self.state = np.array(state + [word for a in self.arguments for word in _guard(a)], np.int64)
+            self.enter = door.open(self.state)
         else:
-            self._by_address = prototype(ctypes.c_int, ctypes.c_void_p)(library.address(prefix + "_addresses"))
-            self._enter = self._addressed
+            self.state = np.zeros(1, np.int64)
+            self._program = (ctypes.CFUNCTYPE if release else ctypes.PYFUNCTYPE)(None, ctypes.c_void_p)(address)
+            self.enter = self._asked
+        _ENTRIES.add(self)
 
     def bind(self, index: int, array: np.ndarray[Any, Any]) -> None:
         """Let the fixed pointer ``index`` be to this array's first element, and keep the array."""
         self._kept[index] = array
-        ctypes.c_void_p.from_address(self._fixed + 8 * index).value = array.ctypes.data
+        self._block[len(self.arguments) + index] = array.ctypes.data
 
-    def __call__(self, arguments: tuple[Any, ...]) -> None:
-        if len(arguments) != len(self._kinds):
-            raise TypeError(f"the compiled program takes {len(self._kinds)} arguments, not {len(arguments)}")
-        while self._enter(arguments):
-            time.sleep(0)  # another thread is in the program
+    def __call__(self, *arguments: Any) -> None:
+        """Run the program, as soon as no other thread is in it."""
+        status = self.enter(*arguments)
+        while status == BUSY:
+            time.sleep(0)
+            status = self.enter(*arguments)
+        if status == MISMATCH:
+            self(*self._fitting(arguments))
 
-    def _addressed(self, arguments: tuple[Any, ...]) -> int:
-        kept = [x if kind == ARRAY else np.array(x, np.float64) for kind, x in zip(self._kinds, arguments, strict=True)]
-        return int(self._by_address((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept))))
+    def _fitting(self, arguments: tuple[Any, ...]) -> list[Any]:
+        """The arguments with arrays as the program knows them, where only their types or dtype objects differ."""
+        if len(arguments) != len(self.arguments):
+            raise TypeError(f"the compiled program takes {len(self.arguments)} arguments, not {len(arguments)}")
+        same: list[Any] = []
+        changed = False
+        for k, (a, x) in enumerate(zip(self.arguments, arguments, strict=True)):
+            if not a.takes(x):
+                raise TypeError(f"argument {k} of the compiled program is to be {_told(a)}, not {_told_of(x)}")
+            if isinstance(x, np.ndarray) and (type(x) is not np.ndarray or x.dtype is not np.dtype(x.dtype.type)):
+                changed = True
+                x = x.view(np.dtype(x.dtype.type), np.ndarray)
+            same.append(x)
+        if not changed:
+            raise TypeError("the arguments of the compiled program changed while it was called")
+        return same
+
+    def _asked(self, *arguments: Any) -> int:
+        if len(arguments) != len(self.arguments) or not all(a.takes(x) for a, x in zip(self.arguments, arguments, strict=True)):
+            return MISMATCH
+        arrays = [np.asarray(x) for x in arguments]
+        block = self._block.copy()
+        block[: len(arrays)] = [x.ctypes.data for x in arrays]
+        if not self._turn():
+            return BUSY
+        try:
+            self._program(block.ctypes.data)
+        finally:
+            self.state[0] = 0
+        return DONE
+
+    def _turn(self) -> bool:
+        if self.state[0]:
+            return False
+        self.state[0] = 1
+        return True
+
+
+def _guard(a: Argument) -> list[int]:
+    """What the machine function compares an argument with."""
+    if a.shape is None:
+        return [0, 0, 0, 0, -1]
+    assert a.dtype is not None
+    numbers = [id(t) for t in a.numbers()]
+    return [*numbers, *[0] * (2 - len(numbers)), id(np.dtype(a.dtype.type)), _WRITE if a.written else _READ, len(a.shape), *a.shape]
+
+
+def _told(a: Argument) -> str:
+    return "an array" if a.shape is None else f"a contiguous {a.dtype} array of shape {list(a.shape)}"
+
+
+def _told_of(x: Any) -> str:
+    return f"{x.dtype} of shape {list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__

@@ -7,61 +7,55 @@ an input's memory is written there directly where nobody reads the old one any m
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
 from ..program.ir import Node, Program
-from ..program.kinds import compute
 from ..schedule.fuse import fuse
 from ..schedule.group import Group
 from ..schedule.reads import base_of, expanded
-from . import loops, pool
-from .call import ARRAY, Entry, emit_entry
+from . import loops
 from .contract import contraction
 from .emitter import Module
 from .jit import compile_text
-from .kernel import Kernel
 from .loops_index import NotAffine
 from .loops_moves import MOVES, emit_move
+from .run import Plan, Runner, runner
+from .segment import ALIGN, Host, Segment, aligned
+from .sharing import Buffer, Call, Sharing
 from .target import Target, host
 
-_PARALLEL = 60_000  # operations and words from which the pool pays
 _MOST = 4000  # groups; longer programs run on NumPy until kernels are shared
-_ALIGN = 64
-
-
-class Buffer(NamedTuple):
-    """A pointer of a kernel's: into the memory of a node, from an element on."""
-
-    node: Node
-    offset: int  # in bytes
-
-
-class Call(NamedTuple):
-    kernel: Kernel
-    buffers: tuple[Buffer, ...]
-
-
-class Host(NamedTuple):
-    """Nodes that NumPy computes, one after the other; the values of ``outputs`` are put into memory."""
-
-    nodes: tuple[Node, ...]
-    outputs: tuple[Node, ...]
+_UNOWNED = frozenset({"view", "input", "const", "scalar", "iota"})  # what lies in no memory of its own
 
 
 class TooLong(Exception):
     """A program with more groups than is worth compiling."""
 
 
-def build(program: Program, target: Target | None = None) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+def build(program: Program, target: Target | None = None) -> Runner:
     """The program as a function of (inputs, scalars), as :func:`chainrule.compiler.program.execute.prepare` gives it.
 
     Raises TooLong for a program that has to run on NumPy.
     """
-    return Native(program, target or host()).run
+    native = Native(program, target or host())
+    return runner(Plan(native.program, native.segments, native.memory, native.direct))
+
+
+def owned(program: Program) -> Program:
+    """The program with a copy where an output would share its memory with something else."""
+    seen: set[int] = set()
+    outputs = []
+    for node in program.outputs:
+        if node.op in _UNOWNED or id(node) in seen:
+            node = _copy(node)
+        seen.add(id(node))
+        outputs.append(node)
+    return Program(program.inputs, program.scalars, outputs, program.stores)
+
+
+def _copy(node: Node) -> Node:
+    return Node("map", (node,), node.shape, node.dtype, {"fn": "cast"}, node.source)
 
 
 class Native:
@@ -70,21 +64,21 @@ class Native:
     def __init__(self, program: Program, target: Target) -> None:
         if program.scalars:
             raise TooLong
-        self.program = program
+        self.program = program = owned(program)
         self.target = target
-        self.lock = threading.Lock()
         groups = fuse(program)
         if len(groups) > _MOST:
             raise TooLong
         self.module = Module(target)
+        self.sharing = Sharing(self._emit)
         self.steps: list[Call | Host] = []
         self.readers: dict[int, int] = {}  # the last step that reads a node's memory
         self.written: dict[int, int] = {}  # the step that writes it
         self.made: list[Node] = []
         for group in groups:
             self._plan(group)
-        self.outputs = [n if id(n) in self.written else None for n in program.outputs]
         self.direct = self._direct(groups)
+        self._store()
         self.memory: dict[int, Any] = {}
         self._place()
         self.segments: list[Segment | Host] = self._segments()
@@ -115,10 +109,13 @@ class Native:
         last = group.nodes[-1]
         if group.kind == "host" and (last.op not in MOVES or not last.size):
             return None
+        return [c for c in self.sharing.calls(group) if c.kernel.chunks]
+
+    def _emit(self, group: Group, inside: list[Node]) -> list[Call]:
+        """Write the group's kernels into the module."""
         if group.kind in ("host", "loops"):
-            inside, _ = expanded(group)
             if group.kind == "host":
-                made = emit_move(self.module, "move", inside, last)
+                made = emit_move(self.module, "move", inside, group.nodes[-1])
             else:
                 made = loops.emit(self.module, "loop", inside, group.outputs)
             return [Call(c.kernel, tuple([Buffer(n, 0) for n in c.buffers])) for c in made]
@@ -146,6 +143,17 @@ class Native:
                 found[id(node)] = index
         return found
 
+    def _store(self) -> None:
+        """Copies at the end for what is stored and not written to its place at once; old values that are stored are taken aside first."""
+        pending = [(i, n) for i, n in self.program.stores if id(n) not in self.direct]
+        targets = {id(self.program.inputs[i]) for i, _ in self.program.stores}
+        values = [n if id(base_of(n)) not in targets else _copy(n) for _, n in pending]
+        copies = [_copy(n) for n in values]
+        for node in [*[n for n, (_, old) in zip(values, pending, strict=True) if n is not old], *copies]:
+            self._plan(Group("loops", (node,), (node,), node.shape, ()))
+        self.direct |= {id(n): i for n, (i, _) in zip(copies, pending, strict=True)}
+        self.stored = copies  # nodes of the plan, kept alive with their identities
+
     def _place(self) -> None:
         """Memory for what is kept between kernels; a buffer is used again when its last reader has run."""
         free: dict[int, list[Any]] = {}
@@ -159,8 +167,8 @@ class Native:
                     free.setdefault(size, []).append(block)
             if id(node) in outputs or id(node) in self.direct or node.op == "call":
                 continue
-            size = -(-max(1, node.bytes) // _ALIGN) * _ALIGN
-            block = free[size].pop() if free.get(size) else _aligned(size)
+            size = -(-max(1, node.bytes) // ALIGN) * ALIGN
+            block = free[size].pop() if free.get(size) else aligned(size)
             self.memory[id(node)] = block[: node.bytes].view(node.dtype).reshape(node.shape)
             last = len(self.steps) if id(node) in ending else self.readers.get(id(node), step)
             ends.setdefault(last, []).append((size, block))
@@ -171,12 +179,13 @@ class Native:
         out: list[Segment | Host] = []
         run: list[Call] = []
         names: list[tuple[list[Call], str]] = []
+        written = {id(n): True for n in self.program.outputs} | dict.fromkeys(self.direct, False)
         for step in [*self.steps, None]:
             if isinstance(step, Call):
                 run.append(step)
                 continue
             if run:
-                segment = Segment(self, run, len(names))
+                segment = Segment(self.module, run, len(names), self.memory, written)
                 names.append((run, segment.name))
                 out.append(segment)
                 run = []
@@ -191,130 +200,8 @@ class Native:
                 s.load(library)
         return out
 
-    # -- running -----------------------------------------------------------------------------------------------------------
-
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
-        """The outputs; stores are written into ``inputs``."""
-        program = self.program
-        with self.lock:
-            values: dict[int, Any] = {id(n): a for n, a in zip(program.inputs, inputs, strict=True)}
-            for node in self.outputs:
-                if node is not None and id(node) not in values:
-                    values[id(node)] = np.empty(node.shape, node.dtype)
-            for node_id, index in self.direct.items():
-                values[node_id] = inputs[index]
-            for segment in self.segments:
-                if isinstance(segment, Host):
-                    self._on_host(segment, values)
-                else:
-                    segment.run(values)
-            results: list[Any] = []
-            given: set[int] = set()
-            for node in program.outputs:
-                array = self._array(node, values)
-                results.append(array if id(node) in self.written and id(node) not in given else np.array(array, order="C"))
-                given.add(id(node))
-            pending = [(i, n) for i, n in program.stores if id(n) not in self.direct]
-            fresh = [np.array(self._array(n, values)) if n.op in ("view", "input") else self._array(n, values) for _, n in pending]
-            for (index, _), array in zip(pending, fresh, strict=True):
-                inputs[index][...] = array
-            return results
-
-    def _array(self, node: Node, values: dict[int, Any]) -> Any:
-        """A node's value as an array; views of what lies in memory are taken by NumPy."""
-        found = values.get(id(node))
-        if found is None:
-            found = self.memory.get(id(node))
-        if found is None:
-            found = np.asarray(compute(node)(*[self._array(a, values) for a in node.args]))
-        return found
-
-    def _on_host(self, step: Host, values: dict[int, Any]) -> None:
-        local = dict(values)
-        with np.errstate(all="ignore"):
-            for node in step.nodes:
-                local[id(node)] = compute(node)(*[self._array(a, local) for a in node.args])
-        for node in step.outputs:
-            value = local[id(node)]
-            if node.op == "call":
-                values[id(node)] = value
-            elif id(node) in self.memory:
-                self.memory[id(node)][...] = value
-            elif id(node) in values:
-                values[id(node)][...] = value
-            else:
-                values[id(node)] = np.asarray(value)
-
-
-class Segment:
-    """Kernels that run one after the other as one native call."""
-
-    def __init__(self, native: Native, calls: Sequence[Call], number: int) -> None:
-        self.native = native
-        self.calls = list(calls)
-        self.name = f"segment{number}"
-        nodes = {id(b.node): b.node for c in calls for b in c.buffers}
-        self.errors = id(loops.ERRORS) in nodes
-        fixed = [n for n in nodes.values() if id(n) in native.memory or n.op == "const" or n is loops.ERRORS]
-        held = {id(n) for n in fixed}
-        self.changing = [n for n in nodes.values() if id(n) not in held]
-        self.fixed = fixed
-        self.workspace = max([c.kernel.workspace for c in calls], default=0)
-
-    def emit(self) -> None:
-        module = self.native.module
-        slots = {id(n): k for k, n in enumerate([*self.changing, *self.fixed])}
-        f = module.function(self.name, "ptr %block")
-        space = f.load("ptr", f.gep("%block", len(slots), "ptr"))
-        most = max([c.kernel.buffers for c in self.calls], default=1)
-        pointers = f.op(f"alloca [{max(1, most)} x ptr], align 8")
-        for call in self.calls:
-            for k, buffer in enumerate(call.buffers):
-                start = f.load("ptr", f.gep("%block", slots[id(buffer.node)], "ptr"))
-                f.store("ptr", f.gep(start, buffer.offset), f.gep(pointers, k, "ptr"))
-            self._run(f, call.kernel, pointers, space)
-        f.ret()
-        emit_entry(module, self.name, [ARRAY] * len(self.changing), fixed=len(self.fixed) + 1, prefix=self.name)
-
-    def _run(self, f: Any, kernel: Kernel, pointers: str, space: str) -> None:
-        if kernel.chunks > 1 and kernel.flops + kernel.bytes // 4 >= _PARALLEL:
-            pool.run_chunks(f, kernel.name, pointers, kernel.chunks, kernel.workspace)
-        elif kernel.chunks == 1:
-            f.call(kernel.name, f"ptr {pointers}", "i64 0", f"ptr {space}")
-        else:
-            f.loop(0, kernel.chunks, 1, lambda i, _: [f.call(kernel.name, f"ptr {pointers}", f"i64 {i}", f"ptr {space}")] and None)
-
-    def load(self, library: Any) -> None:
-        self.entry = Entry(library, [ARRAY] * len(self.changing), release=True, prefix=self.name)
-        self.status = np.zeros(3, np.int64)
-        for k, node in enumerate(self.fixed):
-            if node is loops.ERRORS:
-                array = self.status
-            elif node.op == "const":
-                array = np.array(node.attrs["value"], order="C")
-            else:
-                array = self.native.memory[id(node)]
-            self.entry.bind(k, array)
-        if self.workspace:
-            pool.reserve(self.workspace)
-        self.entry.bind(len(self.fixed), _aligned(max(_ALIGN, self.workspace)))
-
-    def run(self, values: dict[int, Any]) -> None:
-        self.entry(tuple([values[id(n)] for n in self.changing]))
-        if self.errors and self.status[0]:
-            index, size = int(self.status[1]), int(self.status[2])
-            self.status[:] = 0
-            raise IndexError(f"index {index} is out of bounds for {size} elements")
-
 
 def _viewed(group: Group, given: Node) -> bool:
     """Whether the group looks at an input anywhere but at the element that it is about to write."""
     inside, _ = expanded(group)
     return any(given in n.args and (n.op != "map" or n.shape != given.shape) for n in inside)
-
-
-def _aligned(size: int) -> Any:
-    """Bytes that begin at a multiple of 64."""
-    whole = np.empty(size + _ALIGN, np.uint8)
-    start = -whole.ctypes.data % _ALIGN
-    return whole[start : start + size]

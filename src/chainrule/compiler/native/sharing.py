@@ -34,9 +34,9 @@ class Call(NamedTuple):
 
 
 class _Pointer(NamedTuple):
-    """A pointer of a shared kernel's: into the ``index``-th thing that a group is given (outer memory, its outputs, temporary memory)."""
+    """A pointer of a shared kernel's: into the ``place``-th thing that a group is given (outer memory, its outputs, temporary memory)."""
 
-    index: int
+    place: int
     offset: int
 
 
@@ -75,12 +75,16 @@ def signature(group: Group) -> Signature:
             outer.append(Buffer(node, offset))
         return found
 
+    def inlined(node: Node) -> bool:
+        """Whether a kernel has the number in its code; contractions read all that they are given from memory."""
+        return node.op == "const" and node.size == 1 and group.kind in ("loops", "host")
+
     def reference(node: Node) -> Any:
         """An argument: a node inside (its number), a number, or memory outside (negative)."""
         k = number.get(id(node))
         if k is not None:
             return k
-        if node.op == "const" and node.size == 1:
+        if inlined(node):
             return (node.shape, node.dtype, node.attrs["value"].tobytes())
         k = place(node, 0)
         whole[k] = node.shape
@@ -92,7 +96,7 @@ def signature(group: Group) -> Signature:
         attrs = node.attrs
         if node.op == "view":
             x, offset = node.args[0], attrs["offset"]
-            if id(x) not in number and not (x.op == "const" and x.size == 1):
+            if id(x) not in number and not inlined(x):
                 refs: tuple[Any, ...] = (-1 - place(x, offset * x.dtype.itemsize),)
                 offset = 0
             else:
@@ -173,7 +177,7 @@ class Sharing:
 def _at(given: Sequence[Buffer], pointer: _Pointer) -> Buffer:
     if pointer is _ERRORS:
         return Buffer(ERRORS, 0)
-    node, offset = given[pointer.index]
+    node, offset = given[pointer.place]
     return Buffer(node, offset + pointer.offset)
 
 
