@@ -98,7 +98,7 @@ def compile_text(
         module = llvm.parse_assembly(text)
         if verify:
             module.verify()
-        engine = llvm.create_mcjit_compiler(module, _machine(llvm, target, opt, jit=True))
+        engine = llvm.create_mcjit_compiler(module, _machine(llvm, target, opt, jit=True), use_lmm=True)
         if store is not None:
             engine.set_object_cache(lambda _, data: objects.append(data), None)
         engine.finalize_object()
@@ -120,7 +120,7 @@ def load(key: str, target: Target, *, opt: int = 2) -> Library | None:
     with _lock:
         llvm = _initialise()
         empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
-        engine = llvm.create_mcjit_compiler(empty, _machine(llvm, target, opt, jit=True))
+        engine = llvm.create_mcjit_compiler(empty, _machine(llvm, target, opt, jit=True), use_lmm=True)
         engine.add_object_file(llvm.ObjectFileRef.from_data(data))
         engine.finalize_object()
     return Library(engine, stored["meta"], cached=True)
