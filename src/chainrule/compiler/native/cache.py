@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 1 << 30
-_MAGIC = b"chainrule object 1\n"
+_MAGIC = b"chainrule object 2\n"
 _SUFFIX = ".object"
 _STALE = 3600.0  # seconds after which a file that was never renamed has lost its writer
 

@@ -1,4 +1,8 @@
-"""From LLVM's text to addresses of functions: parsed, compiled in the process, and found again in the cache on disk."""
+"""From LLVM's text to addresses of functions: compiled in the process, and found again in the cache on disk.
+
+LLVM writes an object.  Where :mod:`~chainrule.compiler.native.elf` can link it, it is kept as an image that any process puts into its
+memory without LLVM, which takes 60 ms to import; elsewhere LLVM's own loader does it, and the object is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,18 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cache as once
+from typing import Any, Protocol
 
 from . import cache as _cache
+from .image import Image, Mapped, Unmappable
 from .target import Target
 
 _lock = threading.Lock()  # LLVM's global state is not for several threads at once
 _ready = False
-_POOL = "declare i32 @chainrule_parallel("  # how code that uses the pool names it
+_known: dict[str, int] = {}  # names that code may refer to, besides those of the C library
+_told: set[str] = set()  # those of them that LLVM has been told
+_POOL = "chainrule_parallel"
 
 
 def _forked() -> None:
@@ -36,24 +44,28 @@ def _initialise() -> Any:
     return llvm
 
 
+class Loaded(Protocol):
+    """Code in memory."""
+
+    def address(self, name: str, /) -> int: ...
+
+
 class Library:
     """Compiled code; it lives as long as this object.
 
     ``meta`` is what was stored with it in the cache (a value that JSON can hold), ``cached`` whether it came from there.
     """
 
-    def __init__(self, engine: Any, meta: Any = None, cached: bool = False) -> None:
-        self._engine = engine
+    def __init__(self, loaded: Loaded, meta: Any = None, cached: bool = False) -> None:
+        self._loaded = loaded
         self.meta = meta
         self.cached = cached
 
     def address(self, name: str) -> int:
-        """Where a function begins."""
-        return int(self._engine.get_function_address(name))
+        """Where a function begins, or a global lies."""
+        return self._loaded.address(name)
 
-    def variable(self, name: str) -> int:
-        """Where a global lies."""
-        return int(self._engine.get_global_value_address(name))
+    variable = address
 
     def function(self, name: str, *argtypes: Any, restype: Any = None) -> Callable[..., Any]:
         """A function that releases the interpreter's lock while it runs."""
@@ -64,15 +76,13 @@ class Library:
 def add_symbols(symbols: Mapping[str, int]) -> None:
     """Give names to addresses, for the code that is compiled or loaded from now on in this process."""
     with _lock:
-        llvm = _initialise()
-        for name, address in symbols.items():
-            llvm.add_symbol(name, address)
+        _known.update(symbols)
+        _told.difference_update(symbols)
 
 
 def key_of(text: str, target: Target, *, opt: int = 2) -> str:
-    """The name of a module's object in the cache: everything that its machine code depends on."""
-    llvm = _initialise()
-    return _cache.key(text, target.key, str(opt), ".".join(map(str, llvm.llvm_version_info)))
+    """The name of a module's code in the cache: everything that it depends on."""
+    return _cache.key(text, target.key, str(opt))
 
 
 def compile_text(
@@ -82,30 +92,24 @@ def compile_text(
 
     LLVM's IR passes are not run: what is emitted is vector-typed and unrolled already, and they cost more than all the rest.
     ``cache=False`` compiles in any case and stores nothing; ``verify`` asks LLVM to check the text and compiles too.  ``meta`` (for JSON)
-    is stored beside the object.  ``key`` is :func:`key_of` the text where the caller has it already.
+    is stored beside the code.  ``key`` is :func:`key_of` the text where the caller has it already.
     """
     store = _cache.default() if cache and not verify else None
-    if _POOL in text:
-        _ensure_pool()
     if store is not None:
         key = key or key_of(text, target, opt=opt)
         found = load(key, target, opt=opt)
         if found is not None:
             return found
-    objects: list[bytes] = []
-    with _lock:
-        llvm = _initialise()
-        module = llvm.parse_assembly(text)
-        if verify:
-            module.verify()
-        engine = llvm.create_mcjit_compiler(module, _machine(llvm, target, opt, jit=True), use_lmm=True)
-        if store is not None:
-            engine.set_object_cache(lambda _, data: objects.append(data), None)
-        engine.finalize_object()
-        engine.set_object_cache(None, None) if store is not None else None
-    if store is not None and key is not None and objects:
-        store.put(key, objects[0], {"pool": _POOL in text, "meta": meta})
-    return Library(engine, meta)
+    data = _object(text, target, opt, verify)
+    content, about, loaded = data, None, None
+    image = _linked(data)
+    if image is not None:
+        loaded = _mapped(image)
+    if image is not None and loaded is not None:
+        content, about = image.packed()
+    if store is not None and key is not None:
+        store.put(key, content, {"image": about, "pool": _POOL in text, "meta": meta})
+    return Library(loaded or _by_llvm(data, target, opt, _POOL in text), meta)
 
 
 def load(key: str, target: Target, *, opt: int = 2) -> Library | None:
@@ -114,16 +118,11 @@ def load(key: str, target: Target, *, opt: int = 2) -> Library | None:
     found = None if store is None else store.get(key)
     if found is None:
         return None
-    data, stored = found
-    if stored["pool"]:
-        _ensure_pool()
-    with _lock:
-        llvm = _initialise()
-        empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
-        engine = llvm.create_mcjit_compiler(empty, _machine(llvm, target, opt, jit=True), use_lmm=True)
-        engine.add_object_file(llvm.ObjectFileRef.from_data(data))
-        engine.finalize_object()
-    return Library(engine, stored["meta"], cached=True)
+    content, stored = found
+    if stored["image"] is None:
+        return Library(_by_llvm(content, target, opt, stored["pool"]), stored["meta"], cached=True)
+    loaded = _mapped(Image.unpacked(content, stored["image"]))
+    return None if loaded is None else Library(loaded, stored["meta"], cached=True)
 
 
 def assembly(text: str, target: Target, *, opt: int = 2) -> str:
@@ -133,10 +132,84 @@ def assembly(text: str, target: Target, *, opt: int = 2) -> str:
         return str(_machine(llvm, target, opt, jit=False).emit_assembly(llvm.parse_assembly(text)))
 
 
+def _object(text: str, target: Target, opt: int, verify: bool) -> bytes:
+    """The module's object file."""
+    with _lock:
+        llvm = _initialise()
+        module = llvm.parse_assembly(text)
+        if verify:
+            module.verify()
+        return bytes(_machine(llvm, target, opt, jit=False).emit_object(module))
+
+
 def _machine(llvm: Any, target: Target, opt: int, *, jit: bool) -> Any:
     return llvm.Target.from_triple(target.triple).create_target_machine(
         cpu=target.cpu, features=",".join(target.features), opt=opt, codemodel="small", reloc="pic", jit=jit
     )
+
+
+# -- loading -------------------------------------------------------------------------------------------------------------------
+
+
+def _linked(data: bytes) -> Image | None:
+    """The object as an image, where it can be one."""
+    from .elf import Unlinkable, link
+
+    try:
+        return link(data)
+    except Unlinkable:
+        return None
+
+
+def _mapped(image: Image) -> Mapped | None:
+    try:
+        return Mapped(image, _address_of)
+    except Unmappable:
+        return None
+
+
+def _address_of(name: str) -> int | None:
+    """What code refers to by a name: something of this package's, or a function of the C library."""
+    if name == _POOL:
+        _ensure_pool()
+    found = _known.get(name)
+    return _in_c(name) if found is None else found
+
+
+@once
+def _in_c(name: str) -> int | None:
+    try:
+        return ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p).value
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+class _ByLLVM:
+    """Code that LLVM has put into memory."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+
+    def address(self, name: str) -> int:
+        found = self._engine.get_function_address(name) or self._engine.get_global_value_address(name)
+        if not found:
+            raise KeyError(name)
+        return int(found)
+
+
+def _by_llvm(data: bytes, target: Target, opt: int, pool: bool) -> Loaded:
+    if pool:
+        _ensure_pool()
+    with _lock:
+        llvm = _initialise()
+        for name in _known.keys() - _told:
+            llvm.add_symbol(name, _known[name])
+            _told.add(name)
+        empty = llvm.parse_assembly(f'target triple = "{target.triple}"')
+        engine = llvm.create_mcjit_compiler(empty, _machine(llvm, target, opt, jit=True), use_lmm=True)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+        engine.finalize_object()
+    return _ByLLVM(engine)
 
 
 def _ensure_pool() -> None:
