@@ -8,7 +8,7 @@ an input's memory is written there directly where nobody reads the old one any m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..program.ir import Node, Program
 from ..schedule.fuse import fuse
@@ -39,7 +39,7 @@ def build(program: Program, target: Target | None = None) -> Runner:
     Raises TooLong for a program that has to run on NumPy.
     """
     native = Native(program, target or host())
-    return runner(Plan(native.program, native.segments, native.memory, native.direct))
+    return runner(native.link())
 
 
 def owned(program: Program) -> Program:
@@ -58,8 +58,16 @@ def _copy(node: Node) -> Node:
     return Node("map", (node,), node.shape, node.dtype, {"fn": "cast"}, node.source)
 
 
+class Part(NamedTuple):
+    """What became of a group; ``why`` has the reason that an attempt to write its kernels gave up for."""
+
+    group: Group
+    steps: tuple[Call | Host, ...]
+    why: str
+
+
 class Native:
-    """A compiled program."""
+    """A program, planned for a machine.  ``parts`` has its ``steps`` by group, in order."""
 
     def __init__(self, program: Program, target: Target) -> None:
         if program.scalars:
@@ -72,6 +80,7 @@ class Native:
         self.module = Module(target)
         self.sharing = Sharing(self._emit)
         self.steps: list[Call | Host] = []
+        self.parts: list[Part] = []
         self.readers: dict[int, int] = {}  # the last step that reads a node's memory
         self.written: dict[int, int] = {}  # the step that writes it
         self.made: list[Node] = []
@@ -81,15 +90,19 @@ class Native:
         self._store()
         self.memory: dict[int, Any] = {}
         self._place()
-        self.segments: list[Segment | Host] = self._segments()
+
+    def link(self, apart: bool = False) -> Plan:
+        """The program as machine code; with ``apart`` every step can be run by itself."""
+        return Plan(self.program, self._segments(apart), self.memory, self.direct)
 
     # -- from groups to steps --------------------------------------------------------------------------------------------
 
     def _plan(self, group: Group) -> None:
+        why = ""
         try:
             calls = self._calls(group)
-        except (NotAffine, ValueError, TypeError, KeyError, NotImplementedError):
-            calls = None
+        except (NotAffine, ValueError, TypeError, KeyError, NotImplementedError) as error:
+            calls, why = None, str(error)
         if calls is None:
             inside, reads = expanded(group)
             step: list[Call | Host] = [Host(tuple(inside), group.outputs)]
@@ -97,6 +110,7 @@ class Native:
             step = list(calls)
             reads = [b.node for c in calls for b in c.buffers]
         self.steps += step
+        self.parts.append(Part(group, tuple(step), why))
         number = len(self.steps) - 1
         for node in reads:
             self.readers[id(base_of(node))] = number
@@ -175,22 +189,11 @@ class Native:
 
     # -- native functions --------------------------------------------------------------------------------------------------
 
-    def _segments(self) -> list[Segment | Host]:
-        out: list[Segment | Host] = []
-        run: list[Call] = []
-        names: list[tuple[list[Call], str]] = []
+    def _segments(self, apart: bool) -> list[Segment | Host]:
         written = {id(n): True for n in self.program.outputs} | dict.fromkeys(self.direct, False)
-        for step in [*self.steps, None]:
-            if isinstance(step, Call):
-                run.append(step)
-                continue
-            if run:
-                segment = Segment(self.module, run, len(names), self.memory, written)
-                names.append((run, segment.name))
-                out.append(segment)
-                run = []
-            if step is not None:
-                out.append(step)
+        out: list[Segment | Host] = []
+        for step in self._runs(apart):
+            out.append(step if isinstance(step, Host) else Segment(self.module, step, len(out), self.memory, written))
         entries = [s for s in out if isinstance(s, Segment)]
         for s in entries:
             s.emit()
@@ -199,6 +202,18 @@ class Native:
             for s in entries:
                 s.load(library)
         return out
+
+    def _runs(self, apart: bool) -> list[list[Call] | Host]:
+        """The steps, with those that follow each other and are kernels together."""
+        runs: list[list[Call] | Host] = []
+        for step in self.steps:
+            if isinstance(step, Host):
+                runs.append(step)
+            elif runs and not isinstance(runs[-1], Host) and not apart:
+                runs[-1].append(step)
+            else:
+                runs.append([step])
+        return runs
 
 
 def _viewed(group: Group, given: Node) -> bool:

@@ -44,7 +44,7 @@ Runner = Callable[..., list[Any]]
 
 def runner(plan: Plan) -> Runner:
     """The program as a function of (inputs, scalars)."""
-    return _straight(plan) if plan.straight() else _Steps(plan).run
+    return _straight(plan) if plan.straight() else Steps(plan).run
 
 
 def maker(node: Node) -> Callable[[], Any]:
@@ -73,7 +73,7 @@ def _straight(plan: Plan) -> Runner:
     return run
 
 
-class _Steps:
+class Steps:
     """A plan of several steps."""
 
     def __init__(self, plan: Plan) -> None:
@@ -82,19 +82,27 @@ class _Steps:
         self.makers = [(id(n), maker(n)) for n in plan.program.outputs if n.op != "call"]
 
     def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
-        plan = self.plan
         with self.lock:
-            values: dict[int, Any] = {id(n): a for n, a in zip(plan.program.inputs, inputs, strict=True)}
-            for node, make in self.makers:
-                values[node] = make()
-            for node, index in plan.direct.items():
-                values[node] = inputs[index]
-            for segment in plan.segments:
-                if isinstance(segment, Host):
-                    self._on_host(segment, values)
-                else:
-                    segment.run(*[values[id(n)] for n in segment.changing])
-            return [values[id(n)] for n in plan.program.outputs]
+            values = self.values(inputs)
+            for segment in self.plan.segments:
+                self.step(segment, values)
+            return [values[id(n)] for n in self.plan.program.outputs]
+
+    def values(self, inputs: Sequence[Any]) -> dict[int, Any]:
+        """What is there before the first step, by node."""
+        values: dict[int, Any] = {id(n): a for n, a in zip(self.plan.program.inputs, inputs, strict=True)}
+        for node, make in self.makers:
+            values[node] = make()
+        for node, index in self.plan.direct.items():
+            values[node] = inputs[index]
+        return values
+
+    def step(self, segment: Segment | Host, values: dict[int, Any]) -> None:
+        """Take one step, from and into ``values``."""
+        if isinstance(segment, Host):
+            self._on_host(segment, values)
+        else:
+            segment.run(*[values[id(n)] for n in segment.changing])
 
     def _array(self, node: Node, values: dict[int, Any]) -> Any:
         """A node's value as an array; views of what lies in memory are taken by NumPy."""
