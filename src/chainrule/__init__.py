@@ -26,6 +26,7 @@ from .core.dtype import (
 )
 from .core.grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from .core.info import finfo, iinfo
+from .core.large import LOADER as _LOADER
 from .core.printing import set_printoptions
 from .core.promotion import can_cast, promote_types
 from .core.size import Size, broadcast_shapes
@@ -132,6 +133,14 @@ nan = inf - inf
 newaxis = None
 legacy_contiguous_format = contiguous_format
 
+
+def _kernels() -> Any:
+    from .compiler import eager
+
+    return eager.kernels()
+
+
+_LOADER.append(_kernels)
 
 if TYPE_CHECKING:
     from .explain.derivation import explain as explain  # the package of this name can be called

@@ -17,6 +17,7 @@ from .dtype import FROM_NUMPY, defaults, dtype
 from .floating_flags import IGNORE, enter, leave
 from .inference import ACTIVE, mark
 from .info import finfo
+from .large import SMALL, computed, is_large
 from .modes import UNUSUAL, recording
 from .node import LEAF, next_order
 from .op import Op, interpret, record, record_or_mark
@@ -71,8 +72,8 @@ def unary(op: Op) -> Callable[..., Any]:
             return impl(input) if isinstance(input, (np.ndarray, np.generic)) else refuse(op, "input", 1, input)
         v = input._value
         t = type(v)
-        if (t is not single and t is not double and (t is not ndarray or v.dtype not in quick)) or out is not None:
-            return elementwise(op, (input,), out)
+        if (t is not single and t is not double and (t is not ndarray or v.dtype not in quick or v.size > SMALL)) or out is not None:
+            return _beyond(op, (input,), out, quick)
         token = enter(IGNORE)
         try:
             r = impl(v)
@@ -115,16 +116,15 @@ def unary_with(op: Op) -> Callable[..., Any]:
             return impl(input, **kw) if isinstance(input, (np.ndarray, np.generic)) else refuse(op, "input", 1, input)
         v = input._value
         t = type(v)
-        if (t is not single and t is not double and (t is not ndarray or v.dtype not in quick)) or out is not None:
-            return elementwise(op, (input,), out, kw)
+        if (t is not single and t is not double and (t is not ndarray or v.dtype not in quick or v.size > SMALL)) or out is not None:
+            return elementwise(op, (input,), out, _plain(kw))
         token = enter(IGNORE)
         try:
             r = impl(v, **kw)
         finally:
             leave(token)
         if (type(r) is not t or t is ndarray) and getattr(r, "dtype", None) is not v.dtype:
-            plain = {k: n.item() if isinstance(n, np.generic) else n for k, n in kw.items()}
-            return elementwise(op, (input,), None, plain)
+            return elementwise(op, (input,), None, _plain(kw))
         result = new(Tensor)
         result._value = r
         gn = input._gn
@@ -170,7 +170,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
         t = type(xv)
         kind = type(other)
         if kind is float or kind is int:
-            if t is not single and t is not double and (t is not ndarray or xv.dtype not in floats):
+            if t is not single and t is not double and (t is not ndarray or xv.dtype not in floats or xv.size > SMALL):
                 return general(input, other, out)
             yv = other
             gy = fit = None
@@ -181,7 +181,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
                 fit = None
             else:
                 d = xv.dtype
-                if d is not yv.dtype or d not in quick:
+                if d is not yv.dtype or d not in quick or xv.size > SMALL or yv.size > SMALL:
                     return general(input, other, out)
                 fit = None if xv.shape == yv.shape else ((xv.shape, None), (yv.shape, None))
         else:
@@ -236,7 +236,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
             if isinstance(x, np.generic) or isinstance(y, np.generic):
                 return impl(x, y)
             return refuse(op, "input", 1, x)
-        return elementwise(op, (x, y), out)
+        return _beyond(op, (x, y), out, quick)
 
     if not (operator or reverse):
         op.quick = apply
@@ -273,7 +273,7 @@ def several(op: Op) -> Callable[..., Any]:
             else:
                 d = None
                 break
-        if out is not None or d not in floats:
+        if out is not None or d not in floats or is_large(*values):
             return elementwise(op, args, out, kw)
         token = enter(IGNORE)
         try:
@@ -291,6 +291,36 @@ def several(op: Op) -> Callable[..., Any]:
         return result
 
     return _named(apply, op.name)
+
+
+def _plain(kw: dict[str, Any]) -> dict[str, Any]:
+    """Keywords with Python's numbers for NumPy's, which would set the dtype of the result."""
+    return {k: n.item() if isinstance(n, np.generic) else n for k, n in kw.items()}
+
+
+def _beyond(op: Op, args: tuple[Any, ...], out: Any, quick: frozenset[Any]) -> Any:
+    """What a quick path leaves: large arrays of one of its dtypes at once, and everything else by promotion."""
+    values = [a._value if isinstance(a, Tensor) else a for a in args]
+    kinds = {v.dtype if type(v) is ndarray else type(v) for v in values}
+    number = not kinds.isdisjoint((float, int))
+    taken = kinds - {float, int} <= (quick & FLOATS if number else quick) and len(kinds) == 1 + number
+    if out is not None or not taken or not is_large(*values):
+        return elementwise(op, args, out)
+    token = enter(IGNORE)
+    try:
+        r = computed(op, values, {})
+    except ValueError as error:
+        _raise_broadcast(args, error)
+    finally:
+        leave(token)
+    result = wrap(r)
+    if op.rules and recording() and any(isinstance(a, Tensor) and a._gn is not None for a in args):
+        fits = any(type(v) is ndarray and v.shape != r.shape for v in values)
+        fit = [(v.shape, None) if type(v) is ndarray else None for v in values] if fits else None
+        record(op, result, r, values, args, {}, "large", fit)
+    elif ACTIVE.threads:
+        mark(result)
+    return result
 
 
 def _named(function: Any, name: str) -> Callable[..., Any]:
@@ -384,7 +414,8 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
     token = enter(IGNORE)
     try:
         raws = _operands(op, args, kind)
-        r = op.impl(*raws, **kw)
+        large = is_large(*raws)
+        r = computed(op, raws, kw) if large else op.impl(*raws, **kw)
         r = _settle(r, _BOOL if op.result == "bool" else target)
     except ValueError as error:
         _raise_broadcast(args, error)
@@ -394,7 +425,7 @@ def elementwise(op: Op, args: tuple[Any, ...], out: Any = None, kw: dict[str, An
     if tracked and op.rules and recording():
         values = [a._value if isinstance(a, Tensor) else a for a in args]
         fit = [(v.shape, v.dtype) if isinstance(v, (np.ndarray, np.generic)) else None for v in values]
-        variant = "complex" if target.kind == "c" or any(f is not None and f[1].kind == "c" for f in fit) else "raw"
+        variant = "complex" if target.kind == "c" or any(f is not None and f[1].kind == "c" for f in fit) else "large" if large else "raw"
         record(op, result, r, values, args, kw, variant, fit)
     elif ACTIVE.threads:
         mark(result)

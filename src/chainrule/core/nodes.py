@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .large import pulled
 from .node import Node, Slot
 from .rules import source
 from .tensor import Tensor, wrap, wrap_with
@@ -263,6 +264,20 @@ def _level_rules(base: type[OpNode]) -> type[OpNode]:
     return LevelNode
 
 
+def _large_rules(base: type[OpNode]) -> type[OpNode]:
+    """Nodes of operations on large arrays."""
+
+    class LargeNode(base):  # type: ignore[valid-type,misc]
+        __slots__ = ()
+        arity = 0  # the quick walk leaves the rules to ``pull``
+
+        def pull(self, g: Any) -> Sequence[Any]:
+            found = pulled(self, g)
+            return super().pull(g) if found is None else found
+
+    return LargeNode
+
+
 def _base(op: Op) -> type[OpNode]:
     if op.joint:
         return JointNode
@@ -290,4 +305,5 @@ VARIANTS: dict[str, Callable[[Any], type[OpNode]]] = {
     "raw": _base,
     "complex": _variant(_complex_rules, "complex"),
     "level": _variant(_level_rules, "level"),
+    "large": _variant(_large_rules, "large"),
 }

@@ -31,6 +31,7 @@ import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
 from .inference import ACTIVE, mark
+from .large import SMALL, computed
 from .modes import MODES, UNUSUAL, recording
 from .node import LEAF, Node, Slot, next_order
 from .nodes import VARIANTS
@@ -161,13 +162,15 @@ class Op:
         if self.kind == "elementwise":
             return self.quick(*args) if self.quick is not None and not kw else self.elementwise(self, args, None, kw)
         raws = []
-        tracked = False
+        tracked = large = False
         for a in args:
             if isinstance(a, Tensor):
                 v = a._value
                 if isinstance(v, Value):
                     return interpret(self, args, kw)
                 raws.append(v)
+                if v.size > SMALL:
+                    large = True
                 if a._gn is not None:
                     tracked = True
             else:
@@ -179,12 +182,12 @@ class Op:
         else:
             token = enter(IGNORE)
             try:
-                r = self.impl(*raws, **kw)
+                r = computed(self, raws, kw) if large else self.impl(*raws, **kw)
             finally:
                 leave(token)
             out: Any = wrap(r) if self.outputs == 1 else tuple([wrap(v) for v in r])
         if tracked and recording():
-            record(self, out, r, raws, args, kw)
+            record(self, out, r, raws, args, kw, "large" if large and self.outputs == 1 else "raw")
         elif ACTIVE.threads:
             for o in out if self.outputs != 1 else (out,):
                 mark(o)

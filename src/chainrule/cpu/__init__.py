@@ -11,6 +11,7 @@ __all__ = [
     "current_device",
     "current_stream",
     "device_count",
+    "empty_cache",
     "is_available",
     "is_initialized",
     "set_device",
@@ -41,6 +42,16 @@ def set_device(device: Any) -> None:
 
 def synchronize(device: Any = None) -> None:
     """Every operation has finished when it returns."""
+
+
+def empty_cache() -> bool:
+    """Return memory that freed tensors have left to the system; whether there was any (False where the C library is not glibc).
+
+    Memory of large results is kept for the next ones; ``CHAINRULE_KEEP_MEMORY=0`` keeps none.
+    """
+    from chainrule.core.memory import give_back
+
+    return give_back()
 
 
 class Stream:

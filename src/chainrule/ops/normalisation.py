@@ -10,6 +10,7 @@ import numpy as np
 from ..core.apply import FLOATS
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.inplace import store
+from ..core.large import SMALL
 from ..core.naming import argument_error
 from ..core.size import text
 from ..core.tensor import Tensor
@@ -94,7 +95,7 @@ def _applied(op: Any, record: Any, args: tuple[Any, ...], kw: dict[str, Any]) ->
     """``op`` by the quick path where all arguments are plain and of one dtype."""
     values: list[Any] = [None if a is None else a._value for a in args]
     kind = values[0].dtype
-    if kind not in FLOATS or any(v is not None and v.dtype is not kind for v in values):
+    if kind not in FLOATS or values[0].size > SMALL or any(v is not None and v.dtype is not kind for v in values):
         return op(*args, **kw)  # type: ignore[no-any-return]
     token = enter(IGNORE)
     try:

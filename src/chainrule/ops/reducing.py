@@ -11,6 +11,7 @@ import numpy as np
 from ..core.dtype import FROM_NUMPY, as_dtype, dtype, int64
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.inference import ACTIVE, mark
+from ..core.large import SMALL
 from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.size import normalize_dim, normalize_dims
@@ -42,7 +43,7 @@ def prompt(op: Op) -> Callable[..., Any]:
 
     def run(input: Any, **kw: Any) -> Any:
         v = input._value
-        if type(v) is not np.ndarray and not isinstance(v, np.generic):
+        if (v.size > SMALL) if type(v) is np.ndarray else not isinstance(v, np.generic):
             return op(input, **kw)
         token = enter(IGNORE)
         try:

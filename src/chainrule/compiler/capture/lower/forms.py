@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .. import build
+from ..symbolic import Symbol
+
+_ROOT_HALF = math.sqrt(0.5)
+_CUBE, _SLOPE = 0.044715, math.sqrt(2 / math.pi)
+
+
+def _erf(x: Symbol) -> Any:
+    return Symbol(build.mapped("erf", x.node))
+
+
+def _gelu_inner(x: Any) -> Any:
+    return _SLOPE * x * (1 + _CUBE * (x * x))
+
+
+def _gelu(x: Any, approximate: str) -> Any:
+    return 0.5 * x * (1 + (_erf(x * _ROOT_HALF) if approximate == "none" else np.tanh(_gelu_inner(x))))
+
+
+def _gelu_slope(x: Any, approximate: str) -> Any:
+    if approximate == "none":
+        return 0.5 * (1 + _erf(x * _ROOT_HALF) + x * np.exp(x * x * -0.5) * _SLOPE)
+    h = np.tanh(_gelu_inner(x))
+    return 0.5 * (1 + h + (1 - h * h) * x * (_SLOPE * (1 + 3 * _CUBE * (x * x))))
+
+
+def _elu(x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    return np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0) * input_scale) * (alpha * scale))
+
+
 FORMS: dict[str, Callable[..., Any]] = {
-    "relu": lambda x: np.maximum(x, 0),
+    "relu": lambda x: np.where(x < 0, 0, x),
     "hardtanh": lambda x, low, high: np.clip(x, low, high),
     "sign": lambda x: (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype),
     "lerp": lambda x, y, w: np.where(np.absolute(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w)),
     "zero": lambda x: np.zeros_like(x),
+    "elu": _elu,
+    "celu": _elu,
+    "gelu": _gelu,
+    "gelu_slope": _gelu_slope,
 }

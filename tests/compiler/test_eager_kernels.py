@@ -1,0 +1,316 @@
+"""Eager operations on large arrays: kernels are taken, and give what NumPy gives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import chainrule as T
+from chainrule.compiler import eager
+from chainrule.core import large
+
+pytest.importorskip("llvmlite")
+pytestmark = pytest.mark.skipif(os.environ.get("CHAINRULE_ENGINE") == "numpy", reason="kernels are switched off")
+
+F = T.nn.functional
+N = 40_000
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, 80.0, -80.0, 200.0, -200.0]
+
+
+@pytest.fixture
+def kernels():
+    """Fresh kernels, in use for the length of a test."""
+    mine = eager.kernels()
+    before = large.use(mine)
+    yield mine
+    large.use(before)
+
+
+def with_numpy(function):
+    before = large.use(None)
+    try:
+        return function()
+    finally:
+        large.use(before)
+
+
+def numbers(*shape, seed=0, dtype="f4"):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def agree(got, want, dtype, slack=1.0):
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(got, want, rtol=16 * slack * eps, atol=8 * slack * eps)
+
+
+UNARY = {
+    "exp": T.exp, "exp2": T.exp2, "expm1": T.expm1, "log": T.log, "log1p": T.log1p, "log2": T.log2, "log10": T.log10, "tanh": T.tanh,
+    "sigmoid": T.sigmoid, "sin": T.sin, "cos": T.cos, "sqrt": T.sqrt, "rsqrt": T.rsqrt, "reciprocal": T.reciprocal, "abs": T.abs,
+    "neg": T.neg, "erf": T.erf, "relu": T.relu, "gelu": F.gelu, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"), "silu": F.silu,
+    "softplus": F.softplus, "elu": F.elu, "leaky_relu": F.leaky_relu, "hardtanh": F.hardtanh, "square": lambda x: x**2,
+    "root": lambda x: x**0.5, "cube": lambda x: x**3, "mish": F.mish, "logsigmoid": F.logsigmoid, "hardswish": F.hardswish,
+    "clamp": lambda x: T.clamp(x, -0.5, 0.5), "times": lambda x: x * 2.5, "less": lambda x: 1 - x, "over": lambda x: 3 / x,
+}  # fmt: skip
+
+
+def forward_and_backward(f, arrays, cotangent):
+    """The result and the gradients, from a cotangent array or (None) through a sum."""
+    given = [T.tensor(a, requires_grad=True) for a in arrays]
+    y = f(*given)
+    if cotangent is None:
+        y.sum().backward()
+    else:
+        y.backward(T.tensor(cotangent))
+    return [y.detach().numpy(), *[x.grad.numpy() for x in given]]
+
+
+def compared(f, arrays, cotangent, dtype, kernels, least, slack=1.0):
+    before = kernels.calls
+    got = forward_and_backward(f, arrays, cotangent)
+    assert kernels.calls - before >= least
+    want = with_numpy(lambda: forward_and_backward(f, arrays, cotangent))
+    for a, b in zip(got, want, strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        agree(a, b, dtype, slack)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", UNARY)
+def test_of_one_argument(name, dtype, kernels):
+    x = numbers(N, dtype=dtype) * 3
+    if name in ("log", "log2", "log10", "sqrt", "rsqrt", "root"):
+        x = np.abs(x) + np.asarray(0.01, dtype)
+    x = np.where(np.abs(x) < 0.01, np.asarray(0.5, dtype), x)
+    compared(UNARY[name], [x], numbers(N, seed=1, dtype=dtype), dtype, kernels, 2, slack=8.0)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", UNARY)
+def test_special_numbers(name, dtype, kernels):
+    x = np.resize(np.array(SPECIAL, dtype), N)
+    if name == "root":  # of less than 0 the root has no slope; NumPy's power -0.5 of -inf is 0
+        x = np.abs(x)
+    with np.errstate(all="ignore"):
+        got = forward_and_backward(UNARY[name], [x], np.ones(N, dtype))
+        want = with_numpy(lambda: forward_and_backward(UNARY[name], [x], np.ones(N, dtype)))
+    for a, b in zip(got, want, strict=True):
+        agree(a, b, dtype, slack=8.0)
+    zero = (got[0] == 0) & (want[0] == 0)
+    np.testing.assert_array_equal(np.signbit(got[0][zero]), np.signbit(want[0][zero]))
+
+
+@pytest.mark.parametrize("shapes", [((200, 300), (200, 300)), ((200, 300), (300,)), ((200, 1), (200, 300)), ((2, 100, 300), (100, 1))])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div", "atan2", "maximum", "pow"])
+def test_of_two_arguments(name, shapes, kernels):
+    f = {"pow": T.pow, "atan2": T.atan2, "maximum": T.maximum}.get(name) or getattr(T, name)
+    arrays = [np.abs(numbers(*s, seed=k)) + np.float32(0.5) for k, s in enumerate(shapes)]
+    shape = np.broadcast_shapes(*shapes)
+    # Sums over broadcast axes add up in another order.
+    compared(f, arrays, numbers(*shape, seed=9), "f4", kernels, 2, slack=1.0 if shapes[0] == shapes[1] else 64.0)
+
+
+ROWS = {
+    "softmax": lambda x: T.softmax(x, -1), "softmax of columns": lambda x: T.softmax(x, 0), "log_softmax": lambda x: T.log_softmax(x, 1),
+    "layer_norm": lambda x: F.layer_norm(x, (300,)), "logsumexp": lambda x: T.logsumexp(x, 1), "mean": lambda x: x.mean(0),
+    "sum of rows": lambda x: x.sum(1), "sum of columns": lambda x: x.sum(0), "var": lambda x: x.var(1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", ROWS)
+def test_of_rows(name, dtype, kernels):
+    x = numbers(200, 300, dtype=dtype)
+    f = ROWS[name]
+    shape = f(T.tensor(x)).shape
+    before = kernels.calls
+    got = forward_and_backward(f, [x], numbers(*shape, seed=1, dtype=dtype))
+    assert kernels.calls > before
+    want = with_numpy(lambda: forward_and_backward(f, [x], numbers(*shape, seed=1, dtype=dtype)))
+    for a, b in zip(got, want, strict=True):
+        agree(a, b, dtype, 64.0)
+
+
+def test_layer_norm_with_weights(kernels):
+    arrays = [numbers(200, 300), numbers(300, seed=1), numbers(300, seed=2)]
+    compared(lambda x, w, b: F.layer_norm(x, (300,), w, b), arrays, numbers(200, 300, seed=3), "f4", kernels, 2, slack=128.0)
+
+
+def test_a_cotangent_that_a_sum_has_spread(kernels):
+    compared(T.exp, [numbers(N)], None, "f4", kernels, 3)
+
+
+def test_views_that_are_not_contiguous_are_numpys(kernels):
+    x = T.tensor(numbers(300, 200))
+    before = kernels.calls
+    assert kernels.forward(T.exp.op, [x.T.numpy()], {}) is None
+    y = T.exp(x.T)
+    assert kernels.calls == before
+    agree(y.numpy(), np.exp(x.numpy().T), "f4")
+    part = T.exp(x[10:])  # contiguous all the same
+    assert kernels.calls == before + 1
+    agree(part.numpy(), np.exp(x.numpy()[10:]), "f4")
+
+
+@pytest.mark.parametrize("dtype", [T.float16, T.bfloat16, T.int64, T.complex64])
+def test_other_dtypes(dtype, kernels):
+    x = T.ones(N, dtype=dtype)
+    y = x * 3
+    assert y.dtype is dtype and bool((y == 3).all())
+
+
+def test_the_first_call_gives_the_bits_of_every_other(kernels):
+    x = T.tensor(numbers(N))
+    first = T.tanh(x).numpy()
+    for _ in range(5):
+        np.testing.assert_array_equal(T.tanh(x).numpy().view("i4"), first.view("i4"))
+
+
+@pytest.mark.parametrize("f", [lambda x: T.exp(x).sum(), lambda x: T.softmax(x.reshape(200, -1), 1)[0, 0], lambda x: x.sum()])
+def test_threads_do_not_change_bits(f, kernels):
+    x = T.tensor(numbers(200_000))
+    was = T.get_num_threads()
+    try:
+        bits = []
+        for n in (1, 2, 3):
+            T.set_num_threads(n)
+            bits.append(f(x).numpy().tobytes())
+    finally:
+        T.set_num_threads(was)
+    assert len(set(bits)) == 1
+
+
+def test_small_arrays_stay_with_numpy(kernels):
+    x = T.ones(large.SMALL, requires_grad=True)
+    (T.exp(x) * x).sum().backward()
+    assert kernels.calls == 0 and not kernels.table
+
+
+def test_numbers_that_vary_share_a_kernel(kernels):
+    x = T.ones(N)
+    for k in range(20):
+        np.testing.assert_array_equal((x * (k + 0.5)).numpy(), np.float32(k + 0.5))
+    assert len(kernels.table) == 1 and kernels.calls == 20
+
+
+def test_kernels_are_bounded(kernels, monkeypatch):
+    monkeypatch.setattr(eager, "MOST", 3)
+    x = T.ones(N)
+    for f in (T.exp, T.sin, T.cos, T.tanh, T.sqrt):
+        f(x)
+    assert len(kernels.table) == 3
+    assert sum(kernels.count.values()) == 3
+    agree(T.exp(x).numpy(), np.exp(x.numpy()), "f4")
+
+
+def test_ever_new_attributes_are_left_to_numpy(kernels, monkeypatch):
+    monkeypatch.setattr(eager, "MOST_OF_ONE", 2)
+    x = T.tensor(numbers(N))
+    for k in range(6):
+        agree(F.leaky_relu(x, 0.1 * k).numpy(), with_numpy(lambda k=k: F.leaky_relu(x, 0.1 * k).numpy()), "f4")
+    assert kernels.calls == 2
+
+
+def test_transforms_are_not_affected(kernels):
+    x = T.tensor(numbers(200, 300))
+    t = T.tensor(numbers(200, 300, seed=1))
+    out, tangent = T.func.jvp(T.sin, (x,), (t,))
+    agree(tangent.numpy(), np.cos(x.numpy()) * t.numpy(), "f4")
+    agree(T.vmap(T.sin)(x).numpy(), out.numpy(), "f4")
+    second = T.func.grad(lambda v: T.func.grad(lambda w: (w**3).sum())(v).sum())(x)
+    agree(second.numpy(), 6 * x.numpy(), "f4", 4.0)
+
+
+def test_create_graph(kernels):
+    x = T.tensor(numbers(N), requires_grad=True)
+    (g,) = T.autograd.grad(T.sin(x).sum(), x, create_graph=True)
+    (h,) = T.autograd.grad(g.sum(), x)
+    agree(h.numpy(), -np.sin(x.detach().numpy()), "f4")
+
+
+def test_an_overwritten_value_is_noticed(kernels):
+    x = T.tensor(numbers(N), requires_grad=True)
+    y = T.exp(x)
+    y.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_hooks_and_retain_graph(kernels):
+    x = T.tensor(numbers(N), requires_grad=True)
+    seen = []
+    y = T.exp(x)
+    y.register_hook(lambda g: seen.append(g) or g * 2)
+    z = y.sum()
+    z.backward(retain_graph=True)
+    once = x.grad.clone()
+    z.backward()
+    agree(x.grad.numpy(), 2 * once.numpy(), "f4")
+    assert len(seen) == 2 and y.grad_fn.name() == "ExpBackward0"
+    with pytest.raises(RuntimeError, match="second time"):
+        z.backward()
+
+
+def test_shapes_that_do_not_broadcast(kernels):
+    with pytest.raises(RuntimeError, match="must match the size of tensor b"):
+        T.ones(N) + T.ones(N + 1)
+    with pytest.raises(IndexError):
+        T.softmax(T.ones(N), 3)
+
+
+def test_what_cannot_be_compiled_says_so(kernels):
+    def broken(program):
+        raise RuntimeError("no such instruction")
+
+    kernels.build = broken
+    with pytest.warns(RuntimeWarning, match="exp could not be compiled for large arrays"):
+        y = T.exp(T.ones(N))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(T.exp(T.ones(N)).numpy(), y.numpy())
+    agree(y.numpy(), np.exp(np.ones(N, "f4")), "f4")
+
+
+def test_threads_at_once(kernels):
+    x = T.tensor(numbers(200_000))
+    want = np.exp(x.numpy())
+    failed = []
+
+    def work():
+        for _ in range(20):
+            a = T.exp(x).numpy()
+            if not np.allclose(a, want, rtol=1e-6):
+                failed.append(a)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed and kernels.calls == 80 and len(kernels.table) == 1
+
+
+@pytest.mark.parametrize("environment", [{"CHAINRULE_ENGINE": "numpy"}, {}])
+def test_the_environment_switches_kernels_off(environment):
+    code = "import sys, chainrule as T\nT.exp(T.ones(100_000))\nprint('llvmlite' in sys.modules)"
+    clean = {k: v for k, v in os.environ.items() if k != "CHAINRULE_ENGINE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**clean, **environment})
+    assert done.stdout.strip() == str(not environment)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_after_fork(kernels):
+    x = T.tensor(numbers(200_000))
+    want = T.exp(x).numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        same = np.array_equal(T.exp(x).numpy(), want) and np.allclose(T.sin(x).numpy(), np.sin(x.numpy()), atol=1e-6)
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
