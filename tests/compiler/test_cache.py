@@ -68,9 +68,9 @@ def test_switched_off(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 def test_the_default_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHAINRULE_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache.directory() == Path("/somewhere/chainrule/compiled")
+    assert cache.directory() == "/somewhere/chainrule/compiled"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache.directory() == Path.home() / ".cache/chainrule/compiled"
+    assert cache.directory() == str(Path.home() / ".cache/chainrule/compiled")
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
 def test_private(tmp_path: Path) -> None:
     store = ObjectCache(tmp_path / "new")
     assert store.put("a", b"code")
-    assert store.root.stat().st_mode & 0o777 == 0o700
-    assert store.path("a").stat().st_mode & 0o077 == 0
-    store.root.chmod(0o777)  # now anybody may have written what would be executed
+    assert os.stat(store.root).st_mode & 0o777 == 0o700
+    assert os.stat(store.path("a")).st_mode & 0o077 == 0
+    os.chmod(store.root, 0o777)  # now anybody may have written what would be executed
     assert store.get("a") is None and not store.put("b", b"code")
 
 
@@ -122,4 +122,4 @@ for k in range(12):
     running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(3)]
     for process in running:
         assert process.communicate(timeout=120)[1] == "" and process.returncode == 0
-    assert len(list((place / "objects").iterdir())) == 12
+    assert len(list((place / "objects").iterdir())) == 13  # the target too

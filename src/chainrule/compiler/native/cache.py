@@ -14,30 +14,36 @@ goes wrong here is an error: without the cache the program compiles.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
+import itertools
+import marshal
 import os
 import stat
 import sys
-import tempfile
+import threading
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
+
+# What the first call of a process waits for: hashlib would load OpenSSL, and pathlib, tempfile and json take 10 ms together.
+try:
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 SIZE = 1 << 30
 _MAGIC = b"chainrule object 2\n"
 _SUFFIX = ".object"
+_numbers = itertools.count()
 _STALE = 3600.0  # seconds after which a file that was never renamed has lost its writer
 
 
-def key(*parts: str) -> str:
+def key(*parts: str | bytes) -> str:
     """A name for what depends on ``parts``, and on the versions of chainrule and llvmlite."""
-    digest = hashlib.sha256()
+    digest = blake2b(digest_size=32)
     for part in (*_versions(), *parts):
-        data = part.encode()
+        data = part if isinstance(part, bytes) else part.encode()
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 @lru_cache(maxsize=1)
@@ -46,24 +52,38 @@ def _versions() -> tuple[str, ...]:
 
     from chainrule.version import chainrule
 
-    return chainrule, str(llvmlite.__version__)
+    return chainrule, str(llvmlite.__version__), str(marshal.version)
 
 
-def directory() -> Path | None:
+@lru_cache(maxsize=1)
+def sources() -> str:
+    """What changes whenever the compiler's own text does: names, sizes and times of its files; nothing where they are not files."""
+    found: list[tuple[str, int, int]] = []
+    pending = [os.path.dirname(os.path.dirname(__file__))]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as files:
+            for file in files:
+                if file.name.endswith(".py"):
+                    about = file.stat()
+                    found.append((file.path, about.st_size, about.st_mtime_ns))
+                elif "." not in file.name and file.name != "__pycache__":
+                    pending.append(file.path)
+    return repr(sorted(found))
+
+
+def directory() -> str | None:
     """Where compiled code is kept; None when the cache is switched off."""
     told = os.environ.get("CHAINRULE_CACHE")
     if told is not None:
-        return None if told.strip() in ("", "0") else Path(told).expanduser()
+        return None if told.strip() in ("", "0") else os.path.expanduser(told)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = os.environ.get("XDG_CACHE_HOME") or "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    try:
-        return Path(base).expanduser() / "chainrule" / "compiled"
-    except RuntimeError:  # no home directory
-        return None
+    base = os.path.expanduser(base)
+    return None if base.startswith("~") else os.path.join(base, "chainrule", "compiled")  # "~": there is no home directory
 
 
 def size_limit() -> int:
@@ -84,31 +104,40 @@ def default() -> ObjectCache | None:
 
 
 class ObjectCache:
-    """Entries of bytes and a JSON value by key, at most ``limit`` bytes of them, in ``root``."""
+    """Entries by key in ``root``, at most ``limit`` bytes of them.
 
-    def __init__(self, root: Path, limit: int = SIZE) -> None:
-        self.root = root / "objects"
+    An entry is bytes and a value of plain Python (numbers, strings, bytes, tuples, lists, dictionaries).
+    """
+
+    def __init__(self, root: str | os.PathLike[str], limit: int = SIZE) -> None:
+        self.root = os.path.join(root, "objects")
         self.limit = limit
 
-    def path(self, key: str) -> Path:
-        return self.root / (key + _SUFFIX)
+    def path(self, key: str) -> str:
+        return os.path.join(self.root, key + _SUFFIX)
 
     def get(self, key: str) -> tuple[bytes, Any] | None:
-        """(object, meta), or None; it counts as used now."""
+        """(bytes, value), or None; it counts as used now."""
         path = self.path(key)
         try:
             if not _trusted(self.root):
                 return None
-            data = path.read_bytes()
+            with open(path, "rb", buffering=0) as file:
+                data = file.read()
         except OSError:
             return None
         found = _unpack(data)
         with contextlib.suppress(OSError):
             if found is None:
-                path.unlink()
+                os.unlink(path)
             else:
                 os.utime(path)
         return found
+
+    def drop(self, key: str) -> None:
+        """Remove an entry that is of no use."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path(key))
 
     def put(self, key: str, data: bytes, meta: Any = None) -> bool:
         """Store an entry; whether it is there now."""
@@ -116,10 +145,11 @@ class ObjectCache:
         if len(packed) > self.limit:
             return False
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(self.root, mode=0o700, exist_ok=True)
             if not _trusted(self.root):
                 return False
-            handle, beside = tempfile.mkstemp(prefix=key[:16] + ".", suffix=".new", dir=self.root)
+            beside = os.path.join(self.root, f"{key[:16]}.{os.getpid()}.{threading.get_ident()}.{next(_numbers)}.new")
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         except OSError:
             return False
         try:
@@ -167,7 +197,7 @@ class ObjectCache:
                 total -= size
 
 
-def _trusted(root: Path) -> bool:
+def _trusted(root: str) -> bool:
     """Whether the directory is there and only this user (or the system's administrator) can have written to it."""
     about = os.stat(root)
     if not stat.S_ISDIR(about.st_mode):
@@ -176,10 +206,10 @@ def _trusted(root: Path) -> bool:
 
 
 def _pack(data: bytes, meta: Any) -> bytes:
-    """Magic, SHA-256 of what follows it, length of the JSON text (8 bytes), JSON text, object."""
-    text = json.dumps(meta, separators=(",", ":")).encode()
-    body = len(text).to_bytes(8, "little") + text + data
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    """Magic, digest of what follows it, length of the marshalled value (8 bytes), the value, the bytes."""
+    value = marshal.dumps(meta)
+    body = len(value).to_bytes(8, "little") + value + data
+    return _MAGIC + blake2b(body, digest_size=32).digest() + body
 
 
 def _unpack(packed: bytes) -> tuple[bytes, Any] | None:
@@ -187,7 +217,10 @@ def _unpack(packed: bytes) -> tuple[bytes, Any] | None:
     if len(packed) < start + 8 or not packed.startswith(_MAGIC):
         return None
     body = memoryview(packed)[start:]
-    if hashlib.sha256(body).digest() != packed[len(_MAGIC) : start]:
+    if blake2b(body, digest_size=32).digest() != packed[len(_MAGIC) : start]:
         return None
     length = int.from_bytes(body[:8], "little")
-    return bytes(body[8 + length :]), json.loads(bytes(body[8 : 8 + length]))
+    try:
+        return bytes(body[8 + length :]), marshal.loads(body[8 : 8 + length])
+    except (ValueError, EOFError, TypeError):  # of another version of Python
+        return None

@@ -6,8 +6,11 @@ baseline, for AVX2 and for AVX-512 on whatever they run on, as far as it has the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
 from functools import cache
+from typing import NamedTuple
+
+from . import cache as _cache
 
 SIZES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "ptr": 8, "half": 2, "float": 4, "double": 8}
 
@@ -15,8 +18,7 @@ _WIDE_X86 = ("avx512", "evex512", "avx10", "vaes", "vpclmulqdq", "amx")  # names
 _AVX_X86 = ("avx", "f16c", "fma", "fma4", "xop", "vaes", "vpclmulqdq", "gfni", "sha512", "sm3", "sm4", "amx")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A processor as LLVM names it.
 
     ``features`` is LLVM's list, ``+name`` and ``-name``, sorted; ``bits`` the width of the vectors that code is written for.
@@ -63,7 +65,20 @@ def vector_bits(x86: bool, features: frozenset[str]) -> int:
 
 @cache
 def host() -> Target:
-    """This machine; ImportError without llvmlite."""
+    """This machine; ImportError without llvmlite, which is asked once and whose answer is kept on disk."""
+    about = _identity()
+    store = _cache.default() if about else None
+    key = _cache.key("host", about) if about else ""
+    found = store.get(key) if store is not None else None
+    if found is not None:
+        return Target(*found[1])
+    asked = _asked()
+    if store is not None:
+        store.put(key, b"", tuple(asked))
+    return asked
+
+
+def _asked() -> Target:
     import llvmlite.binding as llvm
 
     has: dict[str, bool] = dict(llvm.get_host_cpu_features())
@@ -71,6 +86,22 @@ def host() -> Target:
     features = tuple(sorted(("+" if on else "-") + name for name, on in has.items()))
     x86 = triple.startswith(("x86_64", "i686", "amd64"))
     return Target(triple, str(llvm.get_host_cpu_name()), features, vector_bits(x86, frozenset(n for n, on in has.items() if on)))
+
+
+_TELLING = (b"vendor_id", b"cpu family", b"model", b"stepping", b"flags", b"features", b"cpu implementer", b"cpu architecture",
+            b"cpu variant", b"cpu part", b"isa", b"uarch", b"mvendorid", b"marchid", b"mimpid")  # fmt: skip
+
+
+def _identity() -> bytes:
+    """What Linux tells of the first processor that no two kinds have in common; empty elsewhere."""
+    try:
+        with open("/proc/cpuinfo", "rb", buffering=0) as file:
+            first = file.read(8192).partition(b"\n\n")[0]
+    except OSError:
+        return b""
+    lines = [line for line in first.splitlines() if line.lower().startswith(_TELLING)]
+    flags = any(line.lower().startswith((b"flags", b"features", b"isa")) for line in lines)
+    return b"\n".join([os.uname().machine.encode(), *lines]) if flags else b""
 
 
 def restricted(bits: int) -> Target:
@@ -85,4 +116,4 @@ def restricted(bits: int) -> Target:
         return here
     gone = _WIDE_X86 if bits == 256 else (*_WIDE_X86, *_AVX_X86)
     features = tuple("-" + f[1:] if f[1:].startswith(gone) else f for f in here.features)
-    return replace(here, cpu="x86-64-v3" if bits == 256 else "x86-64", features=features, bits=bits)
+    return here._replace(cpu="x86-64-v3" if bits == 256 else "x86-64", features=features, bits=bits)
