@@ -9,6 +9,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..core.dtype import defaults
 from ..core.modes import MODES
 from ..core.tensor import Tensor
@@ -97,7 +99,7 @@ class Compiled:
             if self.fullgraph and self._failures[key] >= _TRIES:
                 raise Split(_told(self.reasons))
             return found.result
-        self.kept.setdefault(key, []).insert(0, _Kept(Variant(found.record, tensors, self.engine), surroundings))
+        self.kept.setdefault(key, []).insert(0, _Kept(Variant(found.record, tensors, self.engine, surroundings.tensors), surroundings))
         self._count += 1
         return found.result
 
@@ -205,7 +207,7 @@ def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -
             v = a._value
             if isinstance(v, Value):
                 return None
-            parts.append((v.shape, v.dtype, a._gn is None, type(a)))
+            parts.append((v.shape, v.dtype, a._gn is None, type(a), _layout(v)))
             tensors.append(a)
         elif not _leaf(a, parts, tensors):
             return None
@@ -220,13 +222,18 @@ def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -
     return tuple(parts)
 
 
+def _layout(value: Any) -> Any:
+    """An array's strides, where it is not contiguous."""
+    return None if isinstance(value, np.generic) or value.flags.c_contiguous else value.strides
+
+
 def _leaf(a: Any, parts: list[Any], tensors: list[Tensor]) -> bool:
     """Add an argument of any kind to the key."""
     if isinstance(a, Tensor):
         v = a._value
         if isinstance(v, Value) or (a._gn is not None and not a.is_leaf):
             return False
-        parts.append((v.shape, v.dtype, a._gn is None, type(a)))
+        parts.append((v.shape, v.dtype, a._gn is None, type(a), _layout(v)))
         tensors.append(a)
         return True
     if a is None or isinstance(a, (int, float, complex, str, bytes)):

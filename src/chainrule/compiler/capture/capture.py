@@ -15,7 +15,7 @@ from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
 from .joint import Joint, joint
-from .recorder import Given, Recorder, live_tensors
+from .recorder import Given, Placed, Recorder, live_tensors
 from .value import Captured, Cell
 
 
@@ -62,6 +62,7 @@ class Record(NamedTuple):
     cleared: list[Tensor]  # tensors whose ``grad`` is None afterwards
     joint: Joint | None  # the backward pass of results that have a history
     gradients: list[tuple[Tensor, Any]]  # tensors and the ``grad`` that they must have for the program to be right
+    places: list[Placed]
 
 
 class Captive(NamedTuple):
@@ -176,7 +177,9 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
         recorder.note("a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)")
         return None
     recorder.wanted = left.cells
-    return Record(recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients)
+    return Record(
+        recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients, recorder.places()
+    )  # fmt: skip
 
 
 class _Left:

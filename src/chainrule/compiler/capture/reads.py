@@ -33,6 +33,7 @@ class Surroundings:
         self._checks: list[str] = []
         self.why: list[str] = []
         self.optimizers: list[Any] = []
+        self.tensors: set[int] = set()  # identities of those that it reaches
         self._seen: set[int] = set()
         self._hold: list[Any] = []  # identities stay taken
         self._names: set[str] = {"__call__", "forward", "backward", "setup_context"}
@@ -77,6 +78,8 @@ class Surroundings:
         self._hold.append(value)
         if isinstance(value, type) and not _ours(value.__module__) and value.__module__ != "builtins":
             self._kinds.append(value)
+        if isinstance(value, Tensor):
+            self.tensors.add(id(value))
         if depth > _DEPTH or isinstance(value, (Tensor, type, Op, types.BuiltinFunctionType)):
             return
         kind = type(value)
@@ -131,6 +134,7 @@ class Surroundings:
                         self._walk(member, 1)
 
     def _module(self, value: Any, depth: int) -> None:
+        self.tensors.update(map(id, [*value.parameters(), *value.buffers()]))
         for child in value.modules():
             self._hold.append(child)
             self._seen.add(id(child))
@@ -146,6 +150,7 @@ class Surroundings:
         self._same("len({}.param_groups)", value)
         self.optimizers.append(value)
         for group in value.param_groups:
+            self.tensors.update(map(id, group["params"]))
             self._same("[*map(_mark, {}.values())]", group)
             self._same("[*map(id, {}['params'])]", group)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from ...core.source import place_of, user_frame
 from ...core.tensor import Tensor
 from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
-from . import build
+from . import build, window
 from .symbolic import Unsupported
 from .value import Captured, Cell
 
@@ -31,9 +32,21 @@ class Given(NamedTuple):
     """Where an input's memory is found at a call: of a tensor that takes part, or drawn from a generator."""
 
     tensor: Any  # the tensor, or None
-    whole: bool  # the memory that owns the tensor's, not just its own elements
+    kind: str  # what of its memory: see ``window``
     draw: Callable[..., Any] | None
     shape: tuple[int, ...]
+    dtype: Any
+
+
+class Placed(NamedTuple):
+    """Where a tensor lies in the array that owns its memory, which is input ``given`` of the program."""
+
+    tensor: Tensor
+    given: int
+    start: int
+    strides: tuple[int, ...]  # in bytes
+    shape: tuple[int, ...]  # the owner's
+    dtype: Any
 
 
 def user_line() -> str:
@@ -74,7 +87,8 @@ class Recorder:
         self.swapped: list[tuple[Tensor, Any, Captured]] = []
         self.histories: list[Any] = []  # the places on the tape of those
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
-        self.placed: dict[int, Cell] = {}
+        self.windows: dict[int, list[window.Window]] = {}  # by owner
+        self.merged: dict[int, Cell] = {}
         self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
         self.arrays: dict[int, Any] = {}  # what cells became, by identity
         self.wanted: list[Cell] | None = None  # what a record gives, in its order
@@ -97,37 +111,66 @@ class Recorder:
     def place(self, captured: Captured) -> None:
         """Find the memory of a tensor that was there before."""
         value = captured.raw
+        if isinstance(value, np.generic):
+            tensor = next(t for t, _, mine in self.swapped if mine is captured)
+            captured._cell = self._input(tensor, window.VALUE, value)
+            return
         owner = root(value)
-        sharers = sorted(self.roots[id(owner)], key=lambda s: id(s[0]) not in self.arguments)  # an argument is found at every call
-        own = len(sharers) == 1 or all(v is value for _, v in sharers)
-        if isinstance(value, np.generic) or (own and value.flags.c_contiguous):
-            cell = self.placed.get(id(value))
-            if cell is None:
-                cell = self._input(sharers[0][0], False, value)
-                self.placed[id(value)] = cell
-            captured._cell, captured.strides, captured.offset = cell, row_major(value.shape), 0
+        captured.strides = window.strides_of(value)
+        merged = self.merged.get(id(owner))
+        start = window.start_of(value)
+        if merged is not None and start >= 0:
+            captured._cell, captured.offset = merged, start
             return
-        cell = self.placed.get(id(owner))
-        if cell is None:
-            cell = self._input(sharers[0][0], True, owner)
-            self.placed[id(owner)] = cell
-        size = value.dtype.itemsize
-        distance = value.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-        flat = owner.flags.c_contiguous and owner.dtype == value.dtype and distance % size == 0
-        if not flat or any(s % size for s in value.strides):
-            self.note(f"memory of another layout or dtype ({owner.dtype}{list(owner.shape)})")
-            cell = Cell(build.const(value))
-            self.cells.add(cell)
-            captured._cell, captured.strides, captured.offset = cell, row_major(value.shape), 0
-            return
-        captured._cell = cell
-        captured.strides = tuple([s // size for s in value.strides])
-        captured.offset = distance // size
+        if merged is not None:
+            self.flush(_LAYOUT)
+        windows = self.windows.setdefault(id(owner), [])
+        for w in windows:
+            if (w.start, w.strides, w.shape) == (start, captured.strides, value.shape) and start >= 0:
+                captured._cell = w.cell
+                return
+        captured._cell = self._input(self._holder(owner, value), window.kind_of(value), value)
+        captured._cell.owner = owner
+        windows.append(window.Window(captured._cell, start, captured.strides, value.shape))
+        if any(w.cell.written for w in windows):
+            self.merge(owner)
 
-    def _input(self, tensor: Tensor | None, whole: bool, array: Any, draw: Any = None) -> Cell:
+    def _holder(self, owner: Any, value: Any) -> Tensor:
+        """A tensor with this value, an argument if there is one: it is found at every call."""
+        holders = [t for t, v in self.roots[id(owner)] if value is owner or v is value]
+        return min(holders, key=lambda t: id(t) not in self.arguments)
+
+    def about_to_write(self, cell: Cell) -> None:
+        """Let all that see the memory of a cell see what is written to it."""
+        if cell.owner is not None and len(self.windows[id(cell.owner)]) > 1:
+            self.merge(cell.owner)
+
+    def merge(self, owner: Any) -> None:
+        """From now on all tensors in this memory are views of one input."""
+        windows = self.windows.pop(id(owner))
+        if not window.can_merge(owner, windows):
+            self.flush(_LAYOUT)
+            return
+        cell = self._input(self._holder(owner, owner), window.ROOT, owner)
+        window.merge(cell, windows)
+        window.without(self.program, self.given, self._keep, {id(w.cell.first) for w in windows})
+        self.merged[id(owner)] = cell
+
+    def places(self) -> list[Placed]:
+        """The tensors that have to lie where they lay: in what of their memory the program has whole, or what is an input for several."""
+        sharers = Counter(id(mine._cell) for _, raw, mine in self.swapped if mine._cell is not None)
+        merged = {id(c) for c in self.merged.values()}
+        return [
+            Placed(t, mine._cell.first.attrs["index"], window.start_of(raw), raw.strides, root(raw).shape, raw.dtype)
+            for t, raw, mine in self.swapped
+            if mine._cell is not None and (id(mine._cell) in merged or sharers[id(mine._cell)] > 1)
+        ]
+
+    def _input(self, tensor: Tensor | None, kind: str, value: Any, draw: Any = None) -> Cell:
+        array = window.memory_for(kind, value)
         node = Node("input", (), array.shape, array.dtype, {"index": len(self.given)})
         self.program.inputs.append(node)
-        self.given.append(Given(tensor, whole, draw, tuple(array.shape)))
+        self.given.append(Given(tensor, kind, draw, tuple(array.shape), array.dtype))
         cell = Cell(node, array)
         self.cells.add(cell)
         self._keep.append(cell)
@@ -146,7 +189,8 @@ class Recorder:
         token = build.SOURCE.set(Source(op.name, user_line()))
         before, MODES.recorder = MODES.recorder, self
         try:
-            return lowered(self, op, args, kw)
+            made = lowered(self, op, args, kw)
+            return op.apply(*args, **kw) if self.closed else made
         except Unsupported as why:
             self.flush(f"{op.name}: {why}")
             return op.apply(*args, **kw)
@@ -162,7 +206,7 @@ class Recorder:
     def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
         """What a generator gives: drawn now, and again at every call of the program."""
         array = np.asarray(draw(shape))
-        cell = self._input(None, False, array, lambda: np.asarray(draw(shape)))
+        cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape)))
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
 
@@ -258,6 +302,7 @@ class Recorder:
                     written(raw, "a compiled program")
 
 
+_LAYOUT = "memory that is written is seen in another layout or dtype too"
 _REASONS = {
     "item": "Python asks for the number in a tensor (.item(), float(), int())",
     "bool": "Python branches on a tensor",

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class Cell:
     """Memory: the node that is its content now, the array that it is outside of the program (None for what the program makes)."""
 
-    __slots__ = ("__weakref__", "array", "drawn", "first", "node", "shape")
+    __slots__ = ("__weakref__", "array", "drawn", "first", "node", "owner", "shape")
 
     def __init__(self, node: Node, array: Any = None) -> None:
         self.node = node
         self.first = node
         self.shape = node.shape
         self.array = array
+        self.owner: Any = None  # the array that its memory belongs to, where others may see it
         self.drawn = False
 
     @property
@@ -126,6 +127,10 @@ class Captured(Value):
 
     def store(self, value: Any) -> None:
         """Write a captured or raw value of this shape and dtype."""
+        self.recorder.about_to_write(self.cell)
+        if self.recorder.closed:
+            self.array_of(self.cell.array)[...] = self.recorder.concrete(value, "a write") if isinstance(value, Captured) else value
+            return
         cell = self.cell
         node = value.node if isinstance(value, Captured) else build.const(value)
         if self._shape == cell.shape and self.strides == row_major(cell.shape) and self.offset == 0:

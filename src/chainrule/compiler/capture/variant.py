@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..program.ir import Program
 from .capture import Marked, Place, Record, Same
 from .joint import Joint, node_of
 from .recorder import Given, memory_of, settled
+from .window import VALUE, memory_for, start_of
 
 Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 Engine = Callable[[Program], Run]
@@ -25,17 +26,25 @@ Engine = Callable[[Program], Run]
 class Variant:
     """One compiled form of a function, for arguments like those it was captured with.
 
-    ``positions`` says which of the call's tensors is which argument of the capture.
+    ``reached`` are identities of tensors that the function finds without being given them: an argument that is one of them has to be it.
     """
 
-    def __init__(self, record: Record, arguments: list[Tensor], engine: Engine) -> None:
+    def __init__(self, record: Record, arguments: list[Tensor], engine: Engine, reached: Container[int] = ()) -> None:
         self.record = record
         self.program = simplify(record.program)
         self.run = engine(self.program)
         position = {id(t): k for k, t in enumerate(arguments)}
+        self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
         self.finders = [_finder(g, position) for g in record.given]
         stored = {i for i, _ in record.program.stores}
         self.stored = sorted(stored)
+        outside = [k for k, g in enumerate(record.given) if g.draw is None]
+        self.remembered = [self.finders[k] for k in outside]
+        self.stored_at = {outside.index(k) for k in self.stored}
+        self.around = [
+            (self.finders[k], record.given[k].shape, record.given[k].dtype) for k in outside if id(record.given[k].tensor) not in position
+        ]
+        self.places = [(p, _source(p.tensor, position)) for p in record.places]
         self.leaves = [_Found(_source(leaf.tensor, position)) if type(leaf) is Same else leaf for leaf in record.leaves]
         self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
         self.cleared = [_source(t, position) for t in record.cleared]
@@ -53,8 +62,30 @@ class Variant:
         return [memory_of(find(arguments)) for find in self.finders]
 
     def fits(self, arguments: Sequence[Tensor]) -> bool:
-        """Whether the gradients are there that the program adds to, and no others."""
-        return all(find(arguments)._grad is grad for find, grad in self.gradients)
+        """Whether the gradients are there that the program adds to, and memory lies, and is shared, as when it was captured."""
+        return all(find(arguments)._grad is grad for find, grad in self.gradients) and self._laid_out(arguments)
+
+    def _laid_out(self, arguments: Sequence[Tensor]) -> bool:
+        if any(arguments[k] is not tensor for k, tensor in self.shared):
+            return False
+        for find, shape, dtype in self.around:
+            value = find(arguments)
+            if value.shape != shape or value.dtype != dtype:
+                return False
+        for placed, find in self.places:
+            value = find(arguments)._value
+            owner = root(value)
+            if owner is not root(self.finders[placed.given](arguments)) or owner.shape != placed.shape or owner.dtype != placed.dtype:
+                return False
+            if value.strides != placed.strides or start_of(value) != placed.start:
+                return False
+        return not self.stored or self._apart(arguments)
+
+    def _apart(self, arguments: Sequence[Tensor]) -> bool:
+        """Whether nothing else that the program reads lies in the memory that it writes."""
+        roots = [id(root(find(arguments))) for find in self.remembered]
+        written = {roots[k] for k in self.stored_at}
+        return len(written) == len(self.stored_at) and not any(r in written for k, r in enumerate(roots) if k not in self.stored_at)
 
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""
@@ -119,13 +150,10 @@ def _finder(given: Given, position: dict[int, int]) -> Callable[[Sequence[Tensor
         draw = given.draw
         return lambda arguments: draw()
     tensor, k = given.tensor, position.get(id(given.tensor))
-    if given.whole:
-        if k is None:
-            return lambda arguments: root(tensor._value)
-        return lambda arguments: root(arguments[k]._value)
-    if k is None:
-        return lambda arguments: tensor._value
-    return lambda arguments: arguments[k]._value
+    if given.kind == VALUE:
+        return (lambda arguments: tensor._value) if k is None else (lambda arguments: arguments[k]._value)
+    kind = given.kind
+    return (lambda arguments: memory_for(kind, tensor._value)) if k is None else (lambda arguments: memory_for(kind, arguments[k]._value))
 
 
 def _seen(place: Place, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -135,4 +163,3 @@ def _seen(place: Place, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         return array
     size = array.dtype.itemsize
     return np.ndarray(place.shape, array.dtype, array.reshape(-1), place.offset * size, tuple([s * size for s in place.strides]))
-
