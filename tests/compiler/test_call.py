@@ -74,6 +74,21 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(objects: bool) 
 
 
 @pytest.mark.parametrize("objects", [True, False])
+def test_arguments_that_stay_are_not_asked_for(objects: bool) -> None:
+    entry = axpy(3, objects=objects)
+    x, out = np.ones(3), np.empty(3)
+    enter = entry.preset({1: x})
+    for scale in (2.0, 3.0):
+        assert enter(out, scale) == call.DONE
+        np.testing.assert_array_equal(out, scale + np.arange(3.0))
+        entry(out, np.zeros(3), 1.0)
+        np.testing.assert_array_equal(out, np.arange(3.0))
+    assert enter(out, x, 1.0) == enter(out) == call.MISMATCH
+    entry.busy[0] = 1
+    assert enter(out, 1.0) == call.BUSY
+
+
+@pytest.mark.parametrize("objects", [True, False])
 def test_other_types_of_the_same_array_are_taken(objects: bool) -> None:
     class Mine(np.ndarray):
         pass
@@ -112,11 +127,11 @@ def test_two_threads_do_not_mix_their_arguments(release: bool) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_may_call_what_another_thread_was_in() -> None:
     entry = axpy(3)
-    entry.state[0] = 1  # as if a thread were inside
+    entry.busy[0] = 1  # as if a thread were inside
     child = os.fork()
     if child == 0:
         out = np.empty(3)
         entry(out, np.ones(3), 2.0)
         os._exit(int(out.tolist() != [2.0, 3.0, 4.0]))
-    entry.state[0] = 0
+    entry.busy[0] = 0
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

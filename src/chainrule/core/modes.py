@@ -14,6 +14,9 @@ from typing import Any
 # lock; a thread that ends with a mode set leaves it counted, which only costs time.
 UNUSUAL: list[None] = []
 
+# Something for each level of a transform and each capture that is open, over all threads: what a compiled call must not overlook.
+NESTED: list[None] = []
+
 
 def _count(change: int) -> None:
     if change > 0:
@@ -22,18 +25,25 @@ def _count(change: int) -> None:
         UNUSUAL.pop()
 
 
+def _nest(change: int) -> None:
+    for _ in range(change):
+        NESTED.append(None)
+    if change < 0:
+        del NESTED[change:]
+
+
 class _Modes(threading.local):
     """One object a thread; class attributes are every new thread's defaults, as PyTorch has them."""
 
     _grad: bool = True
     _anomaly: bool = False
     _saved_hooks: tuple[Any, ...] = ()
+    _depth: int = 0
+    _vmaps: tuple[tuple[int, int, str], ...] = ()
+    _recorder: Any = None
     inference: bool = False
-    depth: int = 0
     anomaly_check_nan: bool = True
-    vmaps: tuple[tuple[int, int, str], ...] = ()
     multithreading: bool = True
-    recorder: Any = None  # of the capture that is open: draws and what it must not miss are told to it
 
     @property
     def grad(self) -> bool:
@@ -66,6 +76,36 @@ class _Modes(threading.local):
     def saved_hooks(self, hooks: tuple[Any, ...]) -> None:
         _count(bool(hooks) - bool(self._saved_hooks))
         self._saved_hooks = hooks
+
+    @property
+    def depth(self) -> int:
+        """How many levels of transforms are open."""
+        return self._depth
+
+    @depth.setter
+    def depth(self, depth: int) -> None:
+        _nest(depth - self._depth)
+        self._depth = depth
+
+    @property
+    def vmaps(self) -> tuple[tuple[int, int, str], ...]:
+        """The (level, size, randomness) of the vmaps that are open, innermost last."""
+        return self._vmaps
+
+    @vmaps.setter
+    def vmaps(self, vmaps: tuple[tuple[int, int, str], ...]) -> None:
+        _nest(len(vmaps) - len(self._vmaps))
+        self._vmaps = vmaps
+
+    @property
+    def recorder(self) -> Any:
+        """That of the capture that is open: draws and what it must not miss are told to it."""
+        return self._recorder
+
+    @recorder.setter
+    def recorder(self, recorder: Any) -> None:
+        _nest((recorder is not None) - (self._recorder is not None))
+        self._recorder = recorder
 
 
 MODES = _Modes()

@@ -21,9 +21,10 @@ PACKAGE = __file__.rsplit("/core/", 1)[0].rsplit("\\core\\", 1)[0]
 class Write:
     """The last write to one array: when, how often so far, by which operation and from which line of the user's."""
 
-    __slots__ = ("count", "guard", "operation", "order", "recent", "where")
+    __slots__ = ("count", "guard", "operation", "order", "recent", "steps", "where")
 
     def __init__(self) -> None:
+        self.steps: Steps | None = None  # that may have written since
         self.count = 0
         self.order = 1
         self.operation = ""
@@ -41,9 +42,51 @@ class Write:
         if len(recent) > 64:  # a parameter is written at every step
             del recent[:32]
 
+    def settle(self) -> None:
+        """Take in what a compiled program has written."""
+        if self.steps is not None and self.steps.orders:
+            self.steps.settle()
+
     def count_at(self, order: int) -> int:
         """How many writes there had been when the node of that order was made."""
         return self.count - sum(1 for o in self.recent if o < order)
+
+
+class Steps:
+    """The writes of one compiled program to always the same arrays: noted once for all of them, told to each when somebody asks."""
+
+    __slots__ = ("entries", "lost", "operation", "orders", "where")
+
+    def __init__(self, values: list[Any], operation: str, where: Place | None) -> None:
+        self.entries = [_entry(value) for value in values]  # not the arrays, which may go
+        self.operation = operation
+        self.where = where
+        self.orders: list[int] = []
+        self.lost = True  # another program writes some of them too, or nothing was written yet
+
+    def note(self) -> None:
+        """All have been written."""
+        if self.lost:
+            self._claim()
+        LAST.order = order = next_order()
+        self.orders.append(order)
+        if len(self.orders) > 64:
+            self.settle()
+
+    def settle(self) -> None:
+        orders, self.orders = self.orders, []
+        for write in self.entries:
+            write.count += len(orders)
+            for order in orders:
+                write.note(order, self.operation, self.where)
+
+    def _claim(self) -> None:
+        for write in self.entries:
+            write.settle()
+            if write.steps is not None and write.steps is not self:
+                write.steps.lost = True
+            write.steps = self
+        self.lost = False
 
 
 _WRITES: dict[int, Write] = {}
@@ -99,7 +142,9 @@ def _entry(value: Any) -> Write:
     owner = root(value)
     key = id(owner)
     write = _WRITES.get(key)
-    if write is None:
+    if write is not None:
+        write.settle()
+    else:
         write = _WRITES[key] = Write()
         if isinstance(owner, np.ndarray):
             write.guard = weakref.ref(owner, lambda _ref: _WRITES.pop(key, None))
@@ -151,6 +196,7 @@ def carry(old: Any, new: Any) -> None:
     """``new`` takes the place of ``old`` (a 0-d tensor moved from a scalar to memory): it keeps the count."""
     write = _WRITES.get(id(root(old)))
     if write is not None:
+        write.settle()
         written(new, write.operation)
         _WRITES[id(root(new))].count = write.count
 
@@ -158,7 +204,10 @@ def carry(old: Any, new: Any) -> None:
 def version(value: Any) -> int:
     """How often the memory of ``value`` was written in place."""
     write = _WRITES.get(id(root(value)))
-    return 0 if write is None else write.count
+    if write is None:
+        return 0
+    write.settle()
+    return write.count
 
 
 def stale(value: Any, order: int) -> Write | None:
@@ -166,7 +215,10 @@ def stale(value: Any, order: int) -> Write | None:
     if not isinstance(value, (np.ndarray, np.generic)):
         return None
     write = _WRITES.get(id(root(value)))
-    return write if write is not None and write.order < order else None
+    if write is None:
+        return None
+    write.settle()
+    return write if write.order < order else None
 
 
 def stale_error(node: Node, write: Write, value: Any, output_of: str, expected: int) -> RuntimeError:

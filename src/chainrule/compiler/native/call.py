@@ -18,7 +18,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -94,9 +94,9 @@ def layout_holds() -> bool:
     )
 
 
-# ``self`` is the array of an entry's state: busy, program, block, number of arguments, the type of arrays, PyLong_FromSsize_t,
-# PyEval_SaveThread (0: the interpreter's lock is kept), PyEval_RestoreThread, then for each argument: two types of numbers (or 0), its
-# dtype (0: any), its flags, its number of dimensions (-1: any), and its dimensions.
+# ``self`` is the array of an entry's state: where "busy" is, program, block, number of arguments, the type of arrays,
+# PyLong_FromSsize_t, PyEval_SaveThread (0: the interpreter's lock is kept), PyEval_RestoreThread, then for each argument: two types of
+# numbers (or 0), its dtype (0: any), its flags, its place in the block, its number of dimensions (-1: any), and its dimensions.
 _ENTER = f"""
 define ptr @chainrule_enter(ptr %self, ptr %args, i64 %given) {{
   %held = getelementptr i8, ptr %self, i64 {HEADER}
@@ -108,7 +108,8 @@ define ptr @chainrule_enter(ptr %self, ptr %args, i64 %given) {{
   %right = icmp eq i64 %given, %count
   br i1 %right, label %claim, label %leave
 claim:
-  %claimed = cmpxchg ptr %state, i64 0, i64 1 acquire monotonic
+  %busy = load ptr, ptr %state
+  %claimed = cmpxchg ptr %busy, i64 0, i64 1 acquire monotonic
   %free = extractvalue {{ i64, i1 }} %claimed, 1
   br i1 %free, label %begin, label %leave
 begin:
@@ -132,9 +133,11 @@ look:
   %number = load ptr, ptr %about
   %other.p = getelementptr i64, ptr %about, i64 1
   %other = load ptr, ptr %other.p
-  %dims.p = getelementptr i64, ptr %about, i64 4
+  %at.p = getelementptr i64, ptr %about, i64 4
+  %at = load i64, ptr %at.p
+  %dims.p = getelementptr i64, ptr %about, i64 5
   %dims = load i64, ptr %dims.p
-  %sizes = getelementptr i64, ptr %about, i64 5
+  %sizes = getelementptr i64, ptr %about, i64 6
   %one = icmp eq ptr %type, %number
   %two = icmp eq ptr %type, %other
   %plain = or i1 %one, %two
@@ -182,7 +185,7 @@ compare:
   br i1 %agrees, label %size, label %refuse
 take:
   %pointer = phi ptr [ %value, %look ], [ %data, %shaped ], [ %data, %size ]
-  %place = getelementptr ptr, ptr %block, i64 %i
+  %place = getelementptr ptr, ptr %block, i64 %at
   store ptr %pointer, ptr %place
   %i.next = add i64 %i, 1
   %some = icmp sgt i64 %dims, 0
@@ -190,7 +193,7 @@ take:
   %about.next = getelementptr i64, ptr %sizes, i64 %step
   br label %next
 refuse:
-  store atomic i64 0, ptr %state release, align 8
+  store atomic i64 0, ptr %busy release, align 8
   br label %leave
 enter:
   %program.p = getelementptr i64, ptr %state, i64 1
@@ -210,7 +213,7 @@ releasing:
   call void %restore(ptr %thread)
   br label %done
 done:
-  store atomic i64 0, ptr %state release, align 8
+  store atomic i64 0, ptr %busy release, align 8
   br label %leave
 leave:
   %status = phi i64 [ {MISMATCH}, %0 ], [ {BUSY}, %claim ], [ {MISMATCH}, %refuse ], [ {DONE}, %done ]
@@ -262,7 +265,7 @@ _ENTRIES: WeakSet[Entry] = WeakSet()
 def _forked() -> None:
     """A child has none of the threads that were inside of a program."""
     for entry in list(_ENTRIES):
-        entry.state[0] = 0
+        entry.busy[0] = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -287,18 +290,43 @@ class Entry:
         self.arguments = tuple([a if objects else a._replace(fresh=False) for a in arguments])
         self._block = np.zeros(max(1, len(self.arguments) + fixed), np.int64)
         self._kept: dict[int, np.ndarray[Any, Any]] = {}
-        address = library.address(name)
-        if objects:
-            door = _door()
-            hold = (door.save, door.restore) if release else (0, 0)
-            state = [0, address, self._block.ctypes.data, len(self.arguments), id(np.ndarray), door.make_int, *hold]
-            self.state = np.array(state + [word for a in self.arguments for word in _guard(a)], np.int64)
-            self.enter = door.open(self.state)
-        else:
-            self.state = np.zeros(1, np.int64)
-            self._program = (ctypes.CFUNCTYPE if release else ctypes.PYFUNCTYPE)(None, ctypes.c_void_p)(address)
-            self.enter = self._asked
+        self._address = library.address(name)
+        self._objects = objects
+        self._release = release
+        self._presets: list[Any] = []  # what built-in functions of this program refer to
+        self.busy = np.zeros(1, np.int64)
+        if not objects:
+            self._program = (ctypes.CFUNCTYPE if release else ctypes.PYFUNCTYPE)(None, ctypes.c_void_p)(self._address)
+        self.enter: Callable[..., int] = self._opened(range(len(self.arguments)), self._block) if objects else self._asked
         _ENTRIES.add(self)
+
+    def _opened(self, places: Sequence[int], block: np.ndarray[Any, Any]) -> Callable[..., int]:
+        """The built-in function that takes the arguments of these places, and finds all others in the block."""
+        door = _door()
+        hold = (door.save, door.restore) if self._release else (0, 0)
+        state = [self.busy.ctypes.data, self._address, block.ctypes.data, len(places), id(np.ndarray), door.make_int, *hold]
+        held = np.array(state + [word for k in places for word in _guard(self.arguments[k], k)], np.int64)
+        self._presets.append((held, block))
+        return door.open(held)
+
+    def preset(self, arrays: Mapping[int, np.ndarray[Any, Any]]) -> Callable[..., int]:
+        """What :attr:`enter` is when these arguments, by place, are always the same arrays: it takes the others, in order.
+
+        The arrays fit, and whoever keeps the function keeps them and this entry.
+        """
+        places = [k for k in range(len(self.arguments)) if k not in arrays]
+        if not self._objects:
+            known = [arrays.get(k) for k in range(len(self.arguments))]
+
+            def enter(*given: Any) -> int:
+                left = iter(given)
+                return self._asked(*[next(left) if x is None else x for x in known]) if len(given) == len(places) else MISMATCH
+
+            return enter
+        block = self._block.copy()
+        for k, array in arrays.items():
+            block[k] = array.ctypes.data
+        return self._opened(places, block)
 
     def bind(self, index: int, array: np.ndarray[Any, Any]) -> None:
         """Let the fixed pointer ``index`` be to this array's first element, and keep the array."""
@@ -342,23 +370,23 @@ class Entry:
         try:
             self._program(block.ctypes.data)
         finally:
-            self.state[0] = 0
+            self.busy[0] = 0
         return DONE
 
     def _turn(self) -> bool:
-        if self.state[0]:
+        if self.busy[0]:
             return False
-        self.state[0] = 1
+        self.busy[0] = 1
         return True
 
 
-def _guard(a: Argument) -> list[int]:
+def _guard(a: Argument, place: int) -> list[int]:
     """What the machine function compares an argument with."""
     if a.shape is None:
-        return [0, 0, 0, 0, -1]
+        return [0, 0, 0, 0, place, -1]
     assert a.dtype is not None
     numbers = [id(t) for t in a.numbers()]
-    return [*numbers, *[0] * (2 - len(numbers)), id(np.dtype(a.dtype.type)), _WRITE if a.written else _READ, len(a.shape), *a.shape]
+    return [*numbers, *[0] * (2 - len(numbers)), id(np.dtype(a.dtype.type)), _WRITE if a.written else _READ, place, len(a.shape), *a.shape]
 
 
 def _told(a: Argument) -> str:
