@@ -23,6 +23,16 @@ N = 40_000
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-30, -1e-30, 80.0, -80.0, 200.0, -200.0]
 
 
+CONVOLUTIONS = {
+    "2d": (lambda x, w, b: F.conv2d(x, w, b, padding=1), (4, 8, 40, 30), (16, 8, 3, 3)),
+    "2d, strided": (lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=2), (4, 6, 50, 41), (8, 6, 5, 5)),
+    "2d, in groups": (lambda x, w, b: F.conv2d(x, w, b, groups=4), (4, 8, 40, 40), (8, 2, 3, 3)),
+    "1d": (lambda x, w, b: F.conv1d(x, w, b, padding=2), (4, 8, 2000), (4, 8, 5)),
+    "3d": (lambda x, w, b: F.conv3d(x, w, b), (2, 3, 20, 20, 20), (4, 3, 3, 3, 3)),
+    "transposed": (lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2), (4, 8, 40, 40), (8, 4, 3, 3)),
+}
+
+
 @pytest.fixture
 def kernels():
     """Fresh kernels, in use for the length of a test."""
@@ -112,7 +122,8 @@ def test_of_two_arguments(name, shapes, kernels):
     arrays = [np.abs(numbers(*s, seed=k)) + np.float32(0.5) for k, s in enumerate(shapes)]
     shape = np.broadcast_shapes(*shapes)
     # Sums over broadcast axes add up in another order.
-    compared(f, arrays, numbers(*shape, seed=9), "f4", kernels, 2, slack=1.0 if shapes[0] == shapes[1] else 64.0)
+    same = shapes[0] == shapes[1]
+    compared(f, arrays, numbers(*shape, seed=9), "f4", kernels, 1 if same and name == "add" else 2, slack=1.0 if same else 64.0)
 
 
 ROWS = {
@@ -134,6 +145,14 @@ def test_of_rows(name, dtype, kernels):
     want = with_numpy(lambda: forward_and_backward(f, [x], numbers(*shape, seed=1, dtype=dtype)))
     for a, b in zip(got, want, strict=True):
         agree(a, b, dtype, 64.0)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolutions(name, kernels):
+    f, x, w = CONVOLUTIONS[name]
+    arrays = [numbers(*x), numbers(*w, seed=1), numbers(w[1 if name == "transposed" else 0], seed=2)]
+    shape = f(*[T.tensor(a) for a in arrays]).shape
+    compared(f, arrays, numbers(*shape, seed=3), "f4", kernels, 0 if name == "3d" else 2, slack=256.0)
 
 
 def test_layer_norm_with_weights(kernels):

@@ -155,13 +155,31 @@ class Eager:
             program = sketched(function)
         except Exception:  # NumPy does it, and raises what is to be raised
             return None
+        given = [n.attrs["index"] if n.op == "input" else None for n in program.outputs]
+        if None not in given:  # a cotangent that is passed on
+            return None
+        program.outputs = [n for n in program.outputs if n.op != "input"]
         try:
             run = self.build(program)
+        except Unsupported:
+            return None
         except Exception as error:
             name = owner[0].name if isinstance(owner, tuple) else owner.name
             warnings.warn(f"{name} could not be compiled for large arrays, NumPy computes it: {error}", RuntimeWarning, stacklevel=2)
             return None
+        return _with_given(run, given)
+
+
+def _with_given(run: Any, given: Sequence[int | None]) -> Run:
+    """The outputs of a program among arrays that are handed on as they are."""
+    if not any(k is not None for k in given):
         return lambda arrays: run(arrays, ())
+
+    def results(arrays: Sequence[Any]) -> list[Any]:
+        made = iter(run(arrays, ()))
+        return [next(made) if k is None else arrays[k] for k in given]
+
+    return results
 
 
 def settled(array: Any) -> Any:
@@ -173,7 +191,7 @@ def kernels() -> Eager | None:
     """Kernels as the environment asks for them: None without llvmlite, and with ``CHAINRULE_ENGINE=numpy``."""
     if os.environ.get("CHAINRULE_ENGINE", "native") == "numpy" or find_spec("llvmlite") is None:
         return None
-    from ..native.engine import build
+    from .native import build
 
     return Eager(build)
 
