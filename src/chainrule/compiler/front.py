@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +85,9 @@ class Compiled:
         surroundings = Surroundings(self.function)
         if surroundings.why:
             return self._left_alone(key, [(why, "") for why in surroundings.why], args, kwargs)
+        begun = perf_counter()
         found = capture(self.function, args, kwargs, surroundings.optimizers)
+        captured = perf_counter() - begun
         why = list(found.why)
         if found.record is not None and surroundings.changed():
             again = Surroundings(self.function)
@@ -99,7 +102,9 @@ class Compiled:
             if self.fullgraph and self._failures[key] >= _TRIES:
                 raise Split(_told(self.reasons))
             return found.result
-        self.kept.setdefault(key, []).insert(0, _Kept(Variant(found.record, tensors, self.engine, surroundings.tensors), surroundings))
+        variant = Variant(found.record, tensors, self.engine, surroundings.tensors)
+        variant.seconds = {"capture": captured, **variant.seconds}
+        self.kept.setdefault(key, []).insert(0, _Kept(variant, surroundings))
         self._count += 1
         return found.result
 

@@ -1,132 +1,230 @@
-"""What became of a function: its program, or why it has none; how much each of the user's lines computes and moves."""
+"""``explain_compile``: what became of a function, in words and numbers."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
 
+from ..core.generator import default_generator
+from ..core.tensor import Tensor
+from ..utils import _pytree as pytree
+from . import report_text as show
+from .breakdown import Breakdown, Part, arithmetic, run_seconds, taken_apart
+from .capture.variant import Variant
 from .front import Compiled
-from .program.ir import Node, Program
-from .program.kinds import compute
-
-_FREE = frozenset({"input", "scalar", "const", "view", "item"})  # nothing is computed, nothing moved
+from .passes.simplify import simplify
+from .program.execute import prepare
+from .program.ir import Program
 
 
 @dataclass
 class Line:
-    """One of the user's lines: how many nodes came of it, arithmetic operations, bytes read and written, seconds (profiled)."""
+    """One of the user's lines: the program's operations that came of it, arithmetic, the kernels that compute it, and its share of
+    their bytes and seconds (a kernel's are divided by the elements that each line's operations compute)."""
 
     where: str
     nodes: int = 0
-    operations: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
+    arithmetic: int = 0
+    bytes: float = 0.0
+    seconds: float | None = None
     names: list[str] = field(default_factory=list)
+    kernels: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Piece(Breakdown):
+    """A program and what it became; ``run`` is the seconds of a whole run where it was measured.  ``name`` tells it from the others."""
+
+    name: str = ""
+    run: float | None = None
 
 
 @dataclass
 class Report:
-    """``str()`` reads as a table; ``program`` is None where there is none, and ``reasons`` has (why, the user's line)."""
+    """What :func:`explain_compile` gives; ``print`` shows it, a notebook shows tables.
 
-    program: Program | None
+    ``pieces`` are the programs, of which ``program`` is the first, or None where the function runs as it is written: ``reasons`` says why,
+    with the user's line each time.  ``guards`` are what the program depends on.  ``lines`` are the user's lines over all programs.
+    ``seconds`` tells how long each stage of making the program took, ``loaded`` whether its machine code came from the disk cache (None:
+    there is none).  ``graphs``, ``graph_count``, ``graph_break_count``, ``break_reasons`` and ``op_count`` are what
+    ``torch._dynamo.explain`` calls them.
+    """
+
+    pieces: list[Piece]
     reasons: list[tuple[str, str]]
-    lines: list[Line]
-    inputs: int = 0
-    stores: int = 0
-    profiled: bool = False
+    guards: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    loaded: bool | None = None
+
+    @property
+    def program(self) -> Program | None:
+        return self.pieces[0].program if self.pieces else None
+
+    @property
+    def kernels(self) -> list[Part]:
+        """The parts of all programs."""
+        return [part for piece in self.pieces for part in piece.parts]
+
+    @property
+    def lines(self) -> list[Line]:
+        return by_line(self.kernels)
+
+    @property
+    def profiled(self) -> bool:
+        return any(part.seconds is not None for part in self.kernels)
+
+    @property
+    def graphs(self) -> list[Program]:
+        return [piece.program for piece in self.pieces]
+
+    @property
+    def graph_count(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def graph_break_count(self) -> int:
+        return 0 if self.pieces else len(self.reasons)
+
+    @property
+    def break_reasons(self) -> list[str]:
+        return [why + (f", at {show.place(line)}" if line else "") for why, line in self.reasons]
+
+    @property
+    def op_count(self) -> int:
+        return sum(len(part.nodes) for part in self.kernels)
 
     def __str__(self) -> str:
-        if self.program is None:
-            told = [f"  {why}" + (f"\n    at {line}" if line else "") for why, line in self.reasons]
-            return "\n".join(["not one program; the function runs as it is written, because", *told])
-        head = f"one program: {sum(n.nodes for n in self.lines)} operations, {self.inputs} arrays in, {self.stores} written back"
-        rows = [("operations", "arithmetic", "bytes", "time", "line")]
-        for line in self.lines:
-            took = f"{line.seconds * 1e6:.1f} µs" if self.profiled else ""
-            rows.append((str(line.nodes), _short(line.operations), _short(line.bytes), took, line.where or "(elsewhere)"))
-        widths = [max(len(r[k]) for r in rows) for k in range(4)]
-        table = ["  ".join([*[c.rjust(w) for c, w in zip(row, widths, strict=False)], row[4]]).rstrip() for row in rows]
-        return "\n".join([head, *table])
+        return "\n".join(show.text(block) for block in self._blocks())
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return "".join(show.html(block) for block in self._blocks())
+
+    def _blocks(self) -> list[show.Block]:
+        """Sentences and tables."""
+        if not self.pieces:
+            return ["not one program; the function runs as it is written, because", *[f"  {why}" for why in self.break_reasons]]
+        blocks: list[show.Block] = []
+        for piece in self.pieces:
+            if piece is not self.pieces[0]:
+                blocks.append("")
+            blocks += show.told(piece, piece.name, piece.run)
+            if piece is self.pieces[0]:
+                blocks += self._made()
+            blocks += ["", *show.kernel_table(piece.parts)]
+        blocks += ["", show.line_table(self.lines, self.profiled)]
+        if self.reasons:
+            blocks += ["", "before there was a program:", *[f"  {why}" for why in self.break_reasons]]
+        return blocks
+
+    def _made(self) -> list[show.Block]:
+        told: list[show.Block] = []
+        if self.seconds:
+            spans = ", ".join(f"{stage} {show.span(seconds)}" for stage, seconds in self.seconds.items())
+            how = {None: "", True: "; machine code from the disk cache", False: "; machine code compiled by this process"}[self.loaded]
+            told.append(f"made in {show.span(sum(self.seconds.values()))}: {spans}{how}")
+        if self.guards:
+            told.append("it depends on " + "; ".join(self.guards))
+        return told
+
 
 def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: Any) -> Report:
-    """What :func:`chainrule.compile` makes of ``function`` for these arguments; the function is called, three times at most.
+    """What :func:`chainrule.compile` makes of ``function`` for these arguments.
 
-    ``profile`` measures each operation on the arrays that the program is given now.
+    ``function`` is a function, a module, or what ``compile`` gave for one.  If it was not compiled for such arguments yet it is
+    called, three times at most, with all its effects.  ``profile=True`` measures every kernel on copies of what the program is
+    given now, for about half a second, and the run as a whole; nothing is written and no random numbers are used up.
 
     >>> import chainrule as torch
     >>> report = torch.explain_compile(lambda x: torch.sin(x) * 2, torch.ones(3))
     >>> print(str(report).splitlines()[0])
-    one program: 2 operations, 1 arrays in, 0 written back
+    one program: 2 operations, 1 array in (12 bytes), 1 result, nothing written back
+    >>> [sorted(part.operations) for part in report.kernels]
+    [['mul', 'sin']]
     """
     made = function if isinstance(function, Compiled) else getattr(function, "_compiled", None) or Compiled(function)
     try:
         variant = made.variant(*args, **kwargs)
     except ValueError:
-        return Report(None, made.reasons, [])
-    program = variant.program
-    seconds = _profile(program, variant.inputs(args, kwargs)) if profile else {}
+        return Report([], made.reasons)
+    inputs = _inputs(variant, args, kwargs) if profile else None
+    first = _piece("", variant.program, made, variant.run, inputs)
+    pieces = [first]
+    joint = variant.record.joint
+    if joint is not None:
+        given = None if inputs is None else _cotangents(variant, inputs)
+        pieces.append(_piece("backward", simplify(joint.program), made, variant.backward, given))
+    return Report(pieces, made.reasons, _guards(args, kwargs), dict(variant.seconds), variant.loaded)
+
+
+def _piece(name: str, program: Program, made: Compiled, run: Any, inputs: Sequence[Any] | None) -> Piece:
+    apart = taken_apart(program, _planned(program, made), inputs)
+    return Piece(**vars(apart), name=name, run=None if inputs is None else run_seconds(run, inputs))
+
+
+def _planned(program: Program, made: Compiled) -> Any:
+    """The plan by which machine code runs it; None where NumPy does."""
+    if made.engine is prepare:
+        return None
+    from .native.engine import Native, TooLong
+    from .native.target import host
+
+    try:
+        return Native(program, host())
+    except TooLong:
+        return None
+
+
+def _inputs(variant: Variant, args: Any, kwargs: Any) -> list[Any]:
+    """What a call would give the program; the random stream stays where it is."""
+    state = default_generator.get_state()
+    try:
+        return [np.array(a, order="C") for a in variant.inputs(args, kwargs)]
+    finally:
+        default_generator.set_state(state)
+
+
+def _cotangents(variant: Variant, inputs: Sequence[Any]) -> list[Any]:
+    """What the backward program would be given after such a call, with ones for the results' gradients."""
+    joint = variant.record.joint
+    assert joint is not None
+    copies = [np.array(a, order="C") for a in inputs]
+    outputs = variant.run(copies, ())
+    saved = [*outputs[variant.count :], *[copies[k] for k in joint.given]]
+    rest = joint.program.inputs[len(saved) :]
+    return [*map(np.asarray, saved), *[np.ones(n.shape, n.dtype) for n in rest]]
+
+
+def _guards(args: Any, kwargs: Any) -> list[str]:
+    shapes = []
+    for leaf in pytree.tree_leaves((args, kwargs)):
+        if isinstance(leaf, Tensor):
+            dtype = str(leaf.dtype).rpartition(".")[2]
+            shapes.append(f"{dtype}{list(leaf.shape)}" + (" (requires grad)" if leaf.requires_grad else ""))
+        else:
+            shapes.append(repr(leaf) if isinstance(leaf, (int, float, complex, str, type(None))) else type(leaf).__name__)
+    arguments = [f"arguments {', '.join(shapes)}"] if shapes else []
+    return [*arguments, "grad mode and default dtype", "all that the function reads from its surroundings"]
+
+
+def by_line(parts: Sequence[Part]) -> list[Line]:
+    """The parts' work by the user's lines, in the order in which they are met."""
     lines: dict[str, Line] = {}
-    for node in program.nodes():
-        if node.op in _FREE:
-            continue
-        line = lines.setdefault(node.source.line, Line(node.source.line))
-        line.nodes += 1
-        line.operations += operations(node)
-        line.bytes += node.bytes + sum(a.bytes for a in node.args)
-        line.seconds += seconds.get(id(node), 0.0)
-        if node.source.operation not in line.names:
-            line.names.append(node.source.operation)
-    return Report(program, made.reasons, list(lines.values()), len(program.inputs), len(program.stores), profile)
-
-
-def operations(node: Node) -> int:
-    """Additions, multiplications and calls of mathematical functions."""
-    if node.op in ("map", "scan", "scatter"):
-        return node.size
-    if node.op == "reduce":
-        return node.args[0].size
-    if node.op == "matmul":
-        return 2 * node.size * node.args[0].shape[-1]
-    if node.op == "conv":
-        return 2 * node.size * prod(node.args[1].shape[1:])
-    if node.op == "conv_input":
-        return 2 * node.args[0].size * prod(node.args[1].shape[1:])
-    if node.op == "conv_weight":
-        return 2 * node.args[0].size * prod(node.shape[1:])
-    return 0
-
-
-def _profile(program: Program, inputs: Sequence[Any]) -> dict[int, float]:
-    """Seconds by node, the least of three runs, on NumPy; nothing is written back."""
-    values: dict[int, Any] = {}
-    found: dict[int, float] = {}
-    for node in program.nodes():
-        if node.op == "input":
-            values[id(node)] = np.array(inputs[node.attrs["index"]])
-            continue
-        run: Callable[..., Any] = compute(node)
-        given = [values[id(a)] for a in node.args]
-        best = float("inf")
-        for _ in range(1 if node.op == "call" else 3):
-            begun = time.perf_counter()
-            with np.errstate(all="ignore"):
-                values[id(node)] = run(*given)
-            best = min(best, time.perf_counter() - begun)
-        found[id(node)] = best
-    return found
-
-
-def _short(number: int) -> str:
-    for unit in ("", "k", "M", "G"):
-        if number < 10_000 or unit == "G":
-            return f"{number}{unit}"
-        number //= 1000
-    return str(number)
+    for part in parts:
+        elements = sum(n.size for n in part.nodes) or 1
+        for node in part.nodes:
+            line = lines.setdefault(node.source.line, Line(node.source.line))
+            share = node.size / elements
+            line.nodes += 1
+            line.arithmetic += arithmetic(node)
+            line.bytes += part.bytes * share
+            if part.seconds is not None:
+                line.seconds = (line.seconds or 0.0) + part.seconds * share
+            for names, name in ((line.names, node.source.operation), (line.kernels, part.name)):
+                if name and name not in names:
+                    names.append(name)
+    return list(lines.values())

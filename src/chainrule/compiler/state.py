@@ -1,4 +1,4 @@
-"""What holds for all compiled functions: the stance, and which functions there are."""
+"""What holds for all compiled functions: the stance, which functions there are, where their code came from."""
 
 from __future__ import annotations
 
@@ -9,3 +9,4 @@ STANCES = ("default", "eager_then_compile", "aot_eager_then_compile", "fail_on_r
 
 STANCE: list[str] = ["default"]
 LIVE: WeakSet[Any] = WeakSet()
+LOADS = {"compiled": 0, "loaded": 0}  # how machine code came into this process: LLVM's work, or found on disk

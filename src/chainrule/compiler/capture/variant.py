@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
 from ..passes.simplify import simplify
 from ..program.ir import Program
+from ..state import LOADS
 from .capture import Marked, Place, Record, Same
 from .joint import Joint, node_of
 from .recorder import Given, memory_of, settled
@@ -30,8 +32,10 @@ class Variant:
     """
 
     def __init__(self, record: Record, arguments: list[Tensor], engine: Engine, reached: Container[int] = ()) -> None:
+        begun, before = perf_counter(), dict(LOADS)
         self.record = record
         self.program = simplify(record.program)
+        simplified = perf_counter()
         self.run = engine(self.program)
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
@@ -52,6 +56,9 @@ class Variant:
         self.plain = not record.rebound and not record.cleared and not stored
         joint = record.joint
         self.backward = None if joint is None else engine(simplify(joint.program))
+        #: how long making it took, by stage; and whether its machine code came from disk (None: there is none)
+        self.seconds = {"simplify": simplified - begun, "machine code": perf_counter() - simplified}
+        self.loaded = None if before == LOADS else before["compiled"] == LOADS["compiled"]
         self.sources = [] if joint is None else [_source(s, position) for s in joint.sources]
         self.count = 0 if joint is None else len(record.program.outputs) - len(joint.kept)
         self.single = len(self.leaves) == 1 and record.structure.is_leaf()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache as once
 from typing import Any, Protocol
 
+from ..state import LOADS
 from . import cache as _cache
 from .image import Image, Mapped, Unmappable
 from .target import Target
@@ -99,7 +100,9 @@ def compile_text(
         key = key or key_of(text, target, opt=opt)
         found = load(key, target, opt=opt)
         if found is not None:
+            LOADS["loaded"] += 1
             return found
+    LOADS["compiled"] += 1
     data = _object(text, target, opt, verify)
     content, about, loaded = data, None, None
     image = _linked(data)
