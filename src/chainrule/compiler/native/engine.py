@@ -20,26 +20,24 @@ from .emitter import Module
 from .jit import compile_text
 from .loops_index import NotAffine
 from .loops_moves import MOVES, emit_move
-from .run import Plan, Runner, runner
-from .segment import ALIGN, Host, Segment, aligned
+from .run import Plan, Runner, TooLong, runner
+from .section import ALIGN, Host, Section, aligned
+from .segment import Segment
 from .sharing import Buffer, Call, Sharing
+from .stored import described
 from .target import Target, host
 
 _MOST = 4000  # groups; longer programs run on NumPy until kernels are shared
 _UNOWNED = frozenset({"view", "input", "const", "scalar", "iota"})  # what lies in no memory of its own
 
 
-class TooLong(Exception):
-    """A program with more groups than is worth compiling."""
-
-
-def build(program: Program, target: Target | None = None) -> Runner:
+def build(program: Program, target: Target | None = None, key: str | None = None) -> Runner:
     """The program as a function of (inputs, scalars), as :func:`chainrule.compiler.program.execute.prepare` gives it.
 
-    Raises TooLong for a program that has to run on NumPy.
+    Raises TooLong for a program that has to run on NumPy.  With a ``key`` the plan is stored under it, see :mod:`.stored`.
     """
     native = Native(program, target or host())
-    return runner(native.link())
+    return runner(native.link(key=key))
 
 
 def owned(program: Program) -> Program:
@@ -91,9 +89,16 @@ class Native:
         self.memory: dict[int, Any] = {}
         self._place()
 
-    def link(self, apart: bool = False) -> Plan:
+    def link(self, apart: bool = False, key: str | None = None) -> Plan:
         """The program as machine code; with ``apart`` every step can be run by itself."""
-        return Plan(self.program, self._segments(apart), self.memory, self.direct)
+        plan = Plan(self.program, self._segments(apart), self.memory, self.direct)
+        sections = [s for s in plan.segments if isinstance(s, Section)]
+        if sections:
+            meta = described(plan) if key else None
+            library = compile_text(self.module.text(), self.target, meta=meta, key=key if meta is not None else None)
+            for s in sections:
+                s.load(library)
+        return plan
 
     # -- from groups to steps --------------------------------------------------------------------------------------------
 
@@ -189,18 +194,15 @@ class Native:
 
     # -- native functions --------------------------------------------------------------------------------------------------
 
-    def _segments(self, apart: bool) -> list[Segment | Host]:
+    def _segments(self, apart: bool) -> list[Section | Host]:
         written = {id(n): True for n in self.program.outputs} | dict.fromkeys(self.direct, False)
-        out: list[Segment | Host] = []
+        out: list[Section | Host] = []
         for step in self._runs(apart):
-            out.append(step if isinstance(step, Host) else Segment(self.module, step, len(out), self.memory, written))
-        entries = [s for s in out if isinstance(s, Segment)]
-        for s in entries:
-            s.emit()
-        if entries:
-            library = compile_text(self.module.text(), self.target)
-            for s in entries:
-                s.load(library)
+            if isinstance(step, Host):
+                out.append(step)
+            else:
+                out.append(segment := Segment(self.module, step, len(out), self.memory, written))
+                segment.emit()
         return out
 
     def _runs(self, apart: bool) -> list[list[Call] | Host]:

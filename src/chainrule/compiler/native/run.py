@@ -11,7 +11,11 @@ import numpy as np
 from ..program.ir import Node, Program
 from ..program.kinds import compute
 from .call import DONE
-from .segment import Host, Segment
+from .section import Host, Section
+
+
+class TooLong(Exception):
+    """A program with more groups than is worth compiling."""
 
 
 class Plan(NamedTuple):
@@ -21,18 +25,18 @@ class Plan(NamedTuple):
     """
 
     program: Program
-    segments: list[Segment | Host]
+    segments: list[Section | Host]
     memory: dict[int, Any]
     direct: dict[int, int]
 
     def straight(self) -> bool:
         """Whether it is one native call and nothing else."""
-        return len(self.segments) == 1 and isinstance(self.segments[0], Segment)
+        return len(self.segments) == 1 and isinstance(self.segments[0], Section)
 
     def places(self) -> list[tuple[str, int]]:
         """Of a plan that is one call: whether it takes an "input" or an "output", and which, for each argument."""
         (segment,) = self.segments
-        assert isinstance(segment, Segment)
+        assert isinstance(segment, Section)
         where: dict[int, tuple[str, int]] = {id(n): ("input", k) for k, n in enumerate(self.program.inputs)}
         where |= {node: ("input", k) for node, k in self.direct.items()}
         where |= {id(n): ("output", k) for k, n in enumerate(self.program.outputs)}
@@ -58,7 +62,7 @@ def maker(node: Node) -> Callable[[], Any]:
 
 def _straight(plan: Plan) -> Runner:
     segment = plan.segments[0]
-    assert isinstance(segment, Segment)
+    assert isinstance(segment, Section)
     makers = [maker(n) for n in plan.program.outputs]
     places = plan.places()
     enter, again, errors = segment.enter, segment.run, segment.errors
@@ -70,6 +74,7 @@ def _straight(plan: Plan) -> Runner:
             again(*arrays)
         return outputs
 
+    run.plan = plan  # type: ignore[attr-defined]
     return run
 
 
@@ -97,7 +102,7 @@ class Steps:
             values[node] = inputs[index]
         return values
 
-    def step(self, segment: Segment | Host, values: dict[int, Any]) -> None:
+    def step(self, segment: Section | Host, values: dict[int, Any]) -> None:
         """Take one step, from and into ``values``."""
         if isinstance(segment, Host):
             self._on_host(segment, values)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
-
-from ..program.ir import Node
 from . import loops, pool
-from .call import DONE, Argument, Entry
+from .call import Argument
 from .emitter import Module
 from .kernel import Kernel
+from .section import Section
 from .sharing import Call
 
 PARALLEL = 60_000  # operations and words from which the pool pays
 _RELEASE = 30_000  # operations and words from which other Python threads may run meanwhile
-ALIGN = 64
 
 
-class Host(NamedTuple):
-    """Nodes that NumPy computes, one after the other; the values of ``outputs`` are put into memory."""
-
-    nodes: tuple[Node, ...]
-    outputs: tuple[Node, ...]
-
-
-class Segment:
+class Segment(Section):
     """Kernels that run one after the other as one native call.
 
     ``memory`` has the arrays that stay, by node; ``written`` says of the other nodes whose arrays are written (True: made for the call).
@@ -39,13 +29,13 @@ class Segment:
         self.name = f"segment{number}"
         self.memory = memory
         nodes = {id(b.node): b.node for c in calls for b in c.buffers}
-        self.errors = id(loops.ERRORS) in nodes
         self.fixed = [n for n in nodes.values() if id(n) in memory or n.op == "const" or n is loops.ERRORS]
         held = {id(n) for n in self.fixed}
         self.changing = [n for n in nodes.values() if id(n) not in held]
         self.arguments = [Argument(n.shape, n.dtype, id(n) in written, written.get(id(n), False)) for n in self.changing]
         self.workspace = max([c.kernel.workspace for c in calls], default=0)
         self.work = sum(c.kernel.flops + c.kernel.bytes // 4 for c in calls)
+        self.release = self.work >= _RELEASE
 
     def emit(self) -> None:
         slots = {id(n): k for k, n in enumerate([*self.changing, *self.fixed])}
@@ -60,37 +50,6 @@ class Segment:
             _run(f, call.kernel, pointers, space)
         f.ret()
 
-    def load(self, library: Any) -> None:
-        """Make it callable: :attr:`enter` gives the status of :class:`~chainrule.compiler.native.call.Entry`."""
-        self.entry = Entry(library, self.name, self.arguments, len(self.fixed) + 1, release=self.work >= _RELEASE)
-        self.enter: Callable[..., int] = self.entry.enter
-        self.status = np.zeros(3, np.int64)
-        for k, node in enumerate(self.fixed):
-            if node is loops.ERRORS:
-                array = self.status
-            elif node.op == "const":
-                array = np.array(node.attrs["value"], order="C")
-            else:
-                array = self.memory[id(node)]
-            self.entry.bind(k, array)
-        if self.workspace:
-            pool.reserve(self.workspace)
-        self.entry.bind(len(self.fixed), aligned(max(ALIGN, self.workspace)))
-
-    def run(self, *arrays: Any) -> None:
-        """Call it, whatever it takes."""
-        if self.enter(*arrays) != DONE:
-            self.entry(*arrays)
-        if self.errors:
-            self.check()
-
-    def check(self) -> None:
-        """Raise what a kernel has found."""
-        if self.status[0]:
-            index, size = int(self.status[1]), int(self.status[2])
-            self.status[:] = 0
-            raise IndexError(f"index {index} is out of bounds for {size} elements")
-
 
 def _run(f: Any, kernel: Kernel, pointers: str, space: str) -> None:
     if kernel.chunks > 1 and kernel.flops + kernel.bytes // 4 >= PARALLEL:
@@ -99,10 +58,3 @@ def _run(f: Any, kernel: Kernel, pointers: str, space: str) -> None:
         f.call(kernel.name, f"ptr {pointers}", "i64 0", f"ptr {space}")
     else:
         f.loop(0, kernel.chunks, 1, lambda i, _: [f.call(kernel.name, f"ptr {pointers}", f"i64 {i}", f"ptr {space}")] and None)
-
-
-def aligned(size: int) -> Any:
-    """Bytes that begin at a multiple of 64."""
-    whole = np.empty(size + ALIGN, np.uint8)
-    start = -whole.ctypes.data % ALIGN
-    return whole[start : start + size]
