@@ -194,10 +194,11 @@ def default_engine() -> Engine:
 
 
 def _native(program: Program) -> Any:
-    from .native.engine import TooLong, build
+    from .native.run import TooLong
+    from .native.stored import obtained
 
     try:
-        return build(program)
+        return obtained(program)
     except TooLong:
         return prepare(program)
 
