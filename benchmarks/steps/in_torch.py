@@ -1,10 +1,11 @@
-"""What a user of ``torch.compile`` would write: forward and optimizer compiled, backward by AOTAutograd."""
+"""What a user of ``torch.compile`` would write: forward compiled, backward by AOTAutograd, the optimizer compiled where that is quicker."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
+import timeit
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,13 +58,17 @@ def _function(work: Work) -> Callable[[], Any]:
 
 def _step(work: Work) -> Callable[[], Any]:
     forward, optimizer, (x, y) = torch.compile(work.forward), work.optimizer, work.args
-    update = torch.compile(optimizer.step)
 
-    def step() -> Any:
+    def step(update: Callable[[], Any]) -> Any:
         loss = forward(x, y)
         loss.backward()
         update()
         optimizer.zero_grad()
         return loss
 
-    return step
+    def seconds(update: Callable[[], Any]) -> float:
+        step(update), step(update)
+        return min(timeit.repeat(lambda: step(update), number=1, repeat=10))
+
+    update = min(torch.compile(optimizer.step), optimizer.step, key=seconds)
+    return lambda: step(update)

@@ -28,15 +28,15 @@ _SECONDS = 0.5  # and how long, in between
 
 @dataclass
 class Part:
-    """A kernel (or some, one after the other), or what NumPy computes between kernels.
+    """What a kernel, or some, one after the other, compute; or NumPy, between kernels.
 
-    Parts that do the same for the same lines are told as one: ``calls`` of them, whose ``arithmetic`` (additions, multiplications, calls of
+    Parts of one kind, shape and origin are told as one: ``calls`` of them, whose ``arithmetic`` (additions, multiplications, calls of
     mathematical functions), ``bytes`` (read and written) and ``seconds`` (of a run, if it was measured) are added up.  ``nodes`` are the
     program's operations in it, ``operations`` the names of the user's operations that they come from, ``lines`` the user's lines.
-    ``why`` says why there is no kernel.
+    ``kernels`` are the names of the functions, none on NumPy; ``why`` then says why.
     """
 
-    name: str
+    kernels: tuple[str, ...]
     kind: str
     shape: str
     operations: tuple[str, ...]
@@ -51,7 +51,7 @@ class Part:
 
     @property
     def native(self) -> bool:
-        return self.name != "NumPy"
+        return bool(self.kernels)
 
 
 @dataclass
@@ -105,13 +105,15 @@ def merged(parts: Iterable[Part]) -> list[Part]:
     """Equal parts as one, where the first of them is."""
     found: dict[Any, Part] = {}
     for part in parts:
-        key = (part.name, part.kind, part.shape, part.operations, part.lines, part.why)
+        key = (part.native, part.kind, part.shape, part.operations, part.lines, part.why)
         first = found.setdefault(key, part)
         if first is not part:
             first.calls += part.calls
             first.arithmetic += part.arithmetic
             first.bytes += part.bytes
             first.nodes += part.nodes
+            first.parallel = first.parallel or part.parallel
+            first.kernels = tuple(dict.fromkeys((*first.kernels, *part.kernels)))
             if first.seconds is not None and part.seconds is not None:
                 first.seconds += part.seconds
     return list(found.values())
@@ -166,10 +168,10 @@ def _planned(part: Planned) -> Part:
         reads = {id(a): a.bytes for n in nodes for a in n.args if a not in nodes}
         moved = sum(reads.values()) + sum(n.bytes for n in group.outputs)
         last = group.nodes[-1]
-        return _part("NumPy", last.op, last, nodes, moved, _no_kernel(last, part.why))
+        return _part((), last.op, last, nodes, moved, _no_kernel(last, part.why))
     kernels = [call.kernel for call in part.steps if isinstance(call, Call)]
     main = next((n for n in group.nodes if n.op not in ("map", "view")), group.nodes[-1])
-    found = _part(" + ".join(k.name for k in kernels), _kind(group), main, group.nodes, sum(k.bytes for k in kernels))
+    found = _part([k.name for k in kernels], _kind(group), main, group.nodes, sum(k.bytes for k in kernels))
     found.parallel = any(k.chunks > 1 and k.flops + k.bytes // 4 >= PARALLEL for k in kernels)
     if group.kind == "loops" and group.shape:
         found.shape = _times(group.shape)
@@ -177,14 +179,14 @@ def _planned(part: Planned) -> Part:
 
 
 def _alone(node: Node) -> Part:
-    return _part("NumPy", node.attrs["fn"] if node.op == "map" else node.op, node, (node,), node.bytes + sum(a.bytes for a in node.args))
+    return _part((), node.attrs["fn"] if node.op == "map" else node.op, node, (node,), node.bytes + sum(a.bytes for a in node.args))
 
 
-def _part(name: str, kind: str, node: Node, nodes: Sequence[Node], moved: int, why: str = "") -> Part:
+def _part(kernels: Sequence[str], kind: str, node: Node, nodes: Sequence[Node], moved: int, why: str = "") -> Part:
     nodes = tuple([n for n in nodes if n.op not in _FREE])
     operations = tuple(dict.fromkeys(n.source.operation for n in nodes if n.source.operation))
     lines = tuple(dict.fromkeys(n.source.line for n in nodes if n.source.line))
-    return Part(name, kind, _shape(node), operations, lines, nodes, sum(map(arithmetic, nodes)), moved, why=why)
+    return Part(tuple(kernels), kind, _shape(node), operations, lines, nodes, sum(map(arithmetic, nodes)), moved, why=why)
 
 
 def _kind(group: Any) -> str:

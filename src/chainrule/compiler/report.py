@@ -170,7 +170,8 @@ def _planned(program: Program, made: Compiled) -> Any:
     """The plan by which machine code runs it; None where NumPy does."""
     if made.engine is prepare:
         return None
-    from .native.engine import Native, TooLong
+    from .native.engine import Native
+    from .native.run import TooLong
     from .native.target import host
 
     try:
@@ -224,7 +225,7 @@ def by_line(parts: Sequence[Part]) -> list[Line]:
             line.bytes += part.bytes * share
             if part.seconds is not None:
                 line.seconds = (line.seconds or 0.0) + part.seconds * share
-            for names, name in ((line.names, node.source.operation), (line.kernels, part.name)):
-                if name and name not in names:
-                    names.append(name)
+            if node.source.operation and node.source.operation not in line.names:
+                line.names.append(node.source.operation)
+            line.kernels += [name for name in part.kernels if name not in line.kernels]
     return list(lines.values())

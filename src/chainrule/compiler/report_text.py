@@ -6,6 +6,7 @@ import linecache
 import os
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from .breakdown import Breakdown, Part
@@ -81,7 +82,7 @@ def kernel_table(parts: Sequence[Part]) -> list[Block]:
     head = ["calls", "arithmetic", "bytes", "kernel", "kind", "shape", "operations", "lines"]
     table: Table = [["time", "share", "GF/s", "GB/s", *head] if profiled else head]
     for part in parts[:SHOWN]:
-        row = [str(part.calls), short(part.arithmetic), short(part.bytes), part.name, part.kind, part.shape]
+        row = [str(part.calls), short(part.arithmetic), short(part.bytes), _few(part.kernels, 3) or "NumPy", part.kind, part.shape]
         row += [_few(part.operations, 6), places(part.lines)]
         if profiled:
             took = part.seconds or 0.0
@@ -112,9 +113,11 @@ def line_table(lines: Sequence[Any], profiled: bool) -> Table:
 
 
 def place(line: str) -> str:
-    """``file:line`` with the file as one would name it here."""
+    """``file:line`` with the file as one would name it here; of one elsewhere the end of its path."""
     file, colon, number = line.rpartition(":")
-    return file.removeprefix(os.path.join(os.getcwd(), "")) + colon + number
+    near = file.removeprefix(os.path.join(os.getcwd(), ""))
+    parts = Path(near).parts
+    return (f"…/{parts[-2]}/{parts[-1]}" if Path(near).is_absolute() and len(parts) > 3 else near) + colon + number
 
 
 def places(lines: Sequence[str]) -> str:
