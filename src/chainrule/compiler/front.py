@@ -19,6 +19,7 @@ from ..core.value import Value
 from ..nn.modules.module import Module
 from ..utils import _pytree as pytree
 from .capture.capture import capture
+from .capture.first import FirstStep
 from .capture.reads import Surroundings
 from .capture.variant import Engine, Variant
 from .program.execute import prepare
@@ -85,8 +86,14 @@ class Compiled:
         surroundings = Surroundings(self.function)
         if surroundings.why:
             return self._left_alone(key, [(why, "") for why in surroundings.why], args, kwargs)
+        first = FirstStep(surroundings.optimizers)
+        if first:
+            surroundings = Surroundings(self.function)
         begun = perf_counter()
-        found = capture(self.function, args, kwargs, surroundings.optimizers)
+        try:
+            found = capture(self.function, args, kwargs, surroundings.optimizers)
+        finally:
+            first.end()
         captured = perf_counter() - begun
         why = list(found.why)
         if found.record is not None and surroundings.changed():

@@ -28,11 +28,14 @@ class Adadelta(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    def _begin(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        state["step"] = counter_at_zero()
+        state["square_avg"] = full_for(param)
+        state["acc_delta"] = full_for(param)
+
     def update(self, param: Tensor, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> Any:
         if not state:
-            state["step"] = counter_at_zero()
-            state["square_avg"] = full_for(param)
-            state["acc_delta"] = full_for(param)
+            self._begin(param, group, state)
         lr, rho, eps = number(group["lr"]), group["rho"], group["eps"]
         step_count(state)
         p, g = decayed(p, g, group, lr)

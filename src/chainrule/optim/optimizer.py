@@ -161,6 +161,33 @@ class Optimizer:
         """The new value of ``param``, written over ``p`` where that is an array; subclasses give the rule."""
         raise TypeError(f"{type(self).__name__} has no update rule")
 
+    def _begin(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Fill in the state with which a parameter's first step begins; rules whose first step is another than the later ones have none."""
+
+    def _begin_all(self) -> list[Tensor]:
+        """Begin the state of all parameters, where no step has been taken, so that the first one is like those after it; which they are.
+
+        :func:`chainrule.compile` does it before it looks at a first step; :meth:`_unbegin` takes back what then was not used.
+        """
+        if self.state or any(isinstance(p._value, Value) for group in self.param_groups for p in group["params"]):
+            return []
+        begun = []
+        for group in self.param_groups:
+            for p in group["params"]:
+                state: dict[str, Any] = {}
+                if p.requires_grad and (p._value.dtype.kind != "c" or not self.complex_as_real):
+                    self._begin(p, group, state)
+                if state:
+                    self.state[p] = state
+                    begun.append(p)
+        return begun
+
+    def _unbegin(self, params: Iterable[Tensor]) -> None:
+        """Drop the state of those parameters that no step has been taken of."""
+        for p in params:
+            if p in self.state and not float(self.state[p]["step"]):
+                del self.state[p]
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear all gradients: drop them, or with ``set_to_none=False`` make them zero."""
         for group in self.param_groups:

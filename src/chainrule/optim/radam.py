@@ -41,11 +41,14 @@ class RAdam(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    def _begin(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        state["step"] = counter_at_zero()
+        state["exp_avg"] = full_for(param)
+        state["exp_avg_sq"] = full_for(param)
+
     def update(self, param: Tensor, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> Any:
         if not state:
-            state["step"] = counter_at_zero()
-            state["exp_avg"] = full_for(param)
-            state["exp_avg_sq"] = full_for(param)
+            self._begin(param, group, state)
         lr = number(group["lr"])
         beta1, beta2 = group["betas"]
         step = step_count(state)

@@ -29,14 +29,17 @@ class RMSprop(Optimizer):
         }  # fmt: skip
         super().__init__(params, defaults)
 
+    def _begin(self, param: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        state["step"] = counter_at_zero()
+        state["square_avg"] = full_for(param)
+        if group["momentum"] > 0:
+            state["momentum_buffer"] = full_for(param)
+        if group["centered"]:
+            state["grad_avg"] = full_for(param)
+
     def update(self, param: Tensor, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> Any:
         if not state:
-            state["step"] = counter_at_zero()
-            state["square_avg"] = full_for(param)
-            if group["momentum"] > 0:
-                state["momentum_buffer"] = full_for(param)
-            if group["centered"]:
-                state["grad_avg"] = full_for(param)
+            self._begin(param, group, state)
         lr, alpha = number(group["lr"]), group["alpha"]
         step_count(state)
         p, g = decayed(p, g, group, lr)
