@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,7 @@ def child(name: str, library: str) -> None:
         import jax
 
         run = step.jax(weights)
-        before = resident("VmRSS")
-        for _ in range(CALLS):
-            jax.block_until_ready(run())
+        call, args = lambda: jax.block_until_ready(run()), ()
     else:
         if library == "torch":
             import torch as module
@@ -54,15 +53,17 @@ def child(name: str, library: str) -> None:
         else:
             import chainrule as module
         work = step.make(module)
-        call = module.compile(work.call) if library == "chainrule" else work.call
-        before = resident("VmRSS")
-        for _ in range(CALLS):
-            call(*work.args)
-    print(json.dumps({"peak": resident(), "over": resident() - before}))
+        call, args = module.compile(work.call) if library == "chainrule" else work.call, work.args
+    before, begun = resident("VmRSS"), time.perf_counter()
+    call(*args)
+    first = time.perf_counter() - begun
+    for _ in range(CALLS - 1):
+        call(*args)
+    print(json.dumps({"peak": resident(), "over": resident() - before, "first": first}))
 
 
 def measured(name: str, library: str) -> dict[str, float] | None:
-    """``peak`` and ``over`` in MiB; None where the library cannot do it."""
+    """``peak`` and ``over`` in MiB, and the seconds of the ``first`` call; None where the library cannot do it."""
     command = [sys.executable, __file__, "--child", name, "--library", library]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={"OMP_NUM_THREADS": "2", **os.environ})
     if done.returncode:
