@@ -9,7 +9,7 @@ from typing import Any
 from chainrule._quiet import compile as _compile
 from chainrule.core.modes import MODES
 
-from .state import LIVE, STANCE, STANCES
+from .state import LIVE, STANCE, STANCES, take
 
 __all__ = [
     "allow_in_graph",
@@ -109,23 +109,24 @@ class set_stance:
             raise RuntimeError(f"invalid torch.compile stance {stance!r}, should be one of: {', '.join(STANCES)}")
         self.stance = stance
         self._before = STANCE[0]
-        STANCE[0] = stance
+        take(stance)
 
     def __enter__(self) -> None:
-        STANCE[0] = self.stance
+        take(self.stance)
 
     def __exit__(self, *exc: object) -> None:
-        STANCE[0] = self._before
+        take(self._before)
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        STANCE[0] = self._before
+        take(self._before)
 
         @wraps(fn)
         def run(*args: Any, **kwargs: Any) -> Any:
-            before, STANCE[0] = STANCE[0], self.stance
+            before = STANCE[0]
+            take(self.stance)
             try:
                 return fn(*args, **kwargs)
             finally:
-                STANCE[0] = before
+                take(before)
 
         return run

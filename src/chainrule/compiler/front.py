@@ -8,9 +8,7 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from ..core.dtype import defaults
 from ..core.modes import MODES
@@ -22,11 +20,14 @@ from .capture.capture import capture
 from .capture.first import FirstStep
 from .capture.reads import Surroundings
 from .capture.variant import Engine, Variant
+from .capture.window import layout
+from .fast import MISS, Fast, fast
 from .program.execute import prepare
 from .program.ir import Program
 from .state import LIVE, STANCE
 
 LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
+_MADE = 4  # how often a form's fast function is written
 _TRIES = 3  # captures that end early before a function is left alone
 
 
@@ -37,9 +38,16 @@ class Split(RuntimeError):
     """A function that was to be one program (``fullgraph=True``) is not."""
 
 
-class _Kept(NamedTuple):
-    variant: Variant
-    surroundings: Surroundings
+class _Kept:
+    """A compiled form and what it depends on; ``fast`` tries a call first, once there has been a second one."""
+
+    __slots__ = ("fast", "made", "surroundings", "variant")
+
+    def __init__(self, variant: Variant, surroundings: Surroundings) -> None:
+        self.variant = variant
+        self.surroundings = surroundings
+        self.fast: Fast | None = None
+        self.made = 0  # how often: anew where a parameter got other memory
 
 
 class Compiled:
@@ -55,12 +63,21 @@ class Compiled:
         self._failures: dict[Any, int] = {}
         self._count = 0
         self._warned = False
+        self._fast: tuple[Fast, ...] = ()
         LIVE.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for attempt in self._fast:
+            result = attempt(args, kwargs)
+            if result is not MISS:
+                return result
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The long way: the form for these arguments is looked up, or made."""
         if MODES.recorder is not None:  # part of a larger capture
             return self.function(*args, **kwargs)
         tensors: list[Tensor] = []
@@ -72,6 +89,10 @@ class Compiled:
             return self.function(*args, **kwargs)
         for kept in self.kept.get(key, ()):
             if not kept.surroundings.changed() and kept.variant.fits(tensors):
+                if kept.made < _MADE:
+                    kept.made += 1
+                    kept.fast = fast(kept.variant, kept.surroundings, args, kwargs, self)
+                    self._fast = tuple([k.fast for among in self.kept.values() for k in among if k.fast is not None])
                 return kept.variant(tensors)
         if self._failures.get(key, 0) >= _TRIES or (self.kept and stance == "eager_on_recompile"):
             return self.function(*args, **kwargs)
@@ -155,6 +176,7 @@ class Compiled:
     def forget(self) -> None:
         """Drop all programs, and what is known of arguments that have none."""
         self.kept.clear()
+        self._fast = ()
         self.reasons.clear()
         self._failures.clear()
         self._count = 0
@@ -220,7 +242,7 @@ def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -
             v = a._value
             if isinstance(v, Value):
                 return None
-            parts.append((v.shape, v.dtype, a._gn is None, type(a), _layout(v)))
+            parts.append((v.shape, v.dtype, a._gn is None, type(a), layout(v)))
             tensors.append(a)
         elif not _leaf(a, parts, tensors):
             return None
@@ -235,18 +257,13 @@ def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -
     return tuple(parts)
 
 
-def _layout(value: Any) -> Any:
-    """An array's strides, where it is not contiguous."""
-    return None if isinstance(value, np.generic) or value.flags.c_contiguous else value.strides
-
-
 def _leaf(a: Any, parts: list[Any], tensors: list[Tensor]) -> bool:
     """Add an argument of any kind to the key."""
     if isinstance(a, Tensor):
         v = a._value
         if isinstance(v, Value) or (a._gn is not None and not a.is_leaf):
             return False
-        parts.append((v.shape, v.dtype, a._gn is None, type(a), _layout(v)))
+        parts.append((v.shape, v.dtype, a._gn is None, type(a), layout(v)))
         tensors.append(a)
         return True
     if a is None or isinstance(a, (int, float, complex, str, bytes)):

@@ -25,7 +25,8 @@ def _count(change: int) -> None:
         UNUSUAL.pop()
 
 
-def _nest(change: int) -> None:
+def nest(change: int) -> None:
+    """Count what compiled calls must not overlook."""
     for _ in range(change):
         NESTED.append(None)
     if change < 0:
@@ -84,7 +85,7 @@ class _Modes(threading.local):
 
     @depth.setter
     def depth(self, depth: int) -> None:
-        _nest(depth - self._depth)
+        nest(depth - self._depth)
         self._depth = depth
 
     @property
@@ -94,7 +95,7 @@ class _Modes(threading.local):
 
     @vmaps.setter
     def vmaps(self, vmaps: tuple[tuple[int, int, str], ...]) -> None:
-        _nest(len(vmaps) - len(self._vmaps))
+        nest(len(vmaps) - len(self._vmaps))
         self._vmaps = vmaps
 
     @property
@@ -104,7 +105,7 @@ class _Modes(threading.local):
 
     @recorder.setter
     def recorder(self, recorder: Any) -> None:
-        _nest((recorder is not None) - (self._recorder is not None))
+        nest((recorder is not None) - (self._recorder is not None))
         self._recorder = recorder
 
 

@@ -243,7 +243,7 @@ class _Left:
             grad, had = tensor._grad, before.get(id(tensor))
             if had is not None and type(had._value) is Captured and had._value._cell is not None:
                 self.gradients.append((tensor, had))
-            elif had is None and grad is not None:
+            elif had is None and (grad is not None or (history is LEAF and mine._cell is not None)):  # it may have come and gone
                 self.gradients.append((tensor, None))
             if grad is had:
                 continue

@@ -7,6 +7,7 @@ effects in Python that a program would not repeat, and it is not compiled.
 from __future__ import annotations
 
 import builtins
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,9 @@ class Surroundings:
     """The state that a function reads.  ``why`` says what makes it one that cannot be compiled."""
 
     def __init__(self, function: Any) -> None:
-        self._space: dict[str, Any] = {"_mark": _mark}  # what the checks name
-        self._checks: list[str] = []
+        #: expressions, each true where something is not as it was, and what they name
+        self.space: dict[str, Any] = {"_mark": _mark, "_is": operator.is_}
+        self.conditions: list[str] = []
         self.why: list[str] = []
         self.optimizers: list[Any] = []
         self.tensors: set[int] = set()  # identities of those that it reaches
@@ -48,25 +50,33 @@ class Surroundings:
         """``look``, an expression that names ``objects`` in braces, gives what it gives now: that object, or one like it."""
         names = [self._named(o) for o in objects]
         expression = look.format(*names)
-        seen = eval(expression, self._space)
+        seen = eval(expression, self.space)
         mark = self._named(_mark(seen))
-        self._checks.append(f"((v := {expression}) is not {self._named(seen)} and _mark(v) != {mark})")
+        self.conditions.append(f"((v := {expression}) is not {self._named(seen)} and _mark(v) != {mark})")
 
     def _same(self, look: str, value: Any) -> None:
         """The same of an expression that makes a new object each time."""
         expression = look.format(self._named(value))
-        self._checks.append(f"{expression} != {self._named(eval(expression, self._space))}")
+        self.conditions.append(f"{expression} != {self._named(eval(expression, self.space))}")
+
+    def _items_same(self, items: str, value: Any) -> None:
+        """What iterating over ``items`` gives is the same; looked at closely only where some object is not the same one."""
+        expression = items.format(self._named(value))
+        seen = [*eval(expression, self.space)]
+        held, marks = self._named(seen), self._named([*map(_mark, seen)])
+        quick = f"len({expression}) != {len(seen)} or not all(map(_is, {expression}, {held}))"
+        self.conditions.append(f"({quick}) and [*map(_mark, {expression})] != {marks}")
 
     def _named(self, value: Any) -> str:
-        name = f"o{len(self._space)}"
-        self._space[name] = value
+        name = f"o{len(self.space)}"
+        self.space[name] = value
         return name
 
     def _made(self) -> Callable[[], bool]:
-        body = "\n".join(f"    if {check}: return True" for check in self._checks)
-        lost = "  except (LookupError, ValueError, AttributeError):\n    return True"
-        exec(f"def changed():\n  try:\n{body}\n    return False\n{lost}", self._space)
-        made: Callable[[], bool] = self._space["changed"]
+        body = "\n".join(f"    if {check}: return True" for check in self.conditions)
+        lost = "  except (LookupError, ValueError, AttributeError, RuntimeError):\n    return True"
+        exec(f"def changed():\n  try:\n{body}\n    return False\n{lost}", self.space)
+        made: Callable[[], bool] = self.space["changed"]
         return made
 
     # -- one kind of object after another --------------------------------------------------------------------------------
@@ -108,12 +118,13 @@ class Surroundings:
             self._object(value, depth)
 
     def _items(self, value: Any, depth: int) -> None:
-        self._same("[*map(_mark, {})]", value)
+        self._items_same("{}", value)
         for v in list(value)[:1000]:
             self._walk(v, depth + 1)
 
     def _mapping(self, value: dict[Any, Any], depth: int) -> None:
-        self._same("[*map(_mark, {0}), *map(_mark, {0}.values())]", value)
+        self._items_same("{}", value)
+        self._items_same("{}.values()", value)
         for v in list(value.values())[:1000]:
             self._walk(v, depth + 1)
 
@@ -151,8 +162,11 @@ class Surroundings:
         self.optimizers.append(value)
         for group in value.param_groups:
             self.tensors.update(map(id, group["params"]))
-            self._same("[*map(_mark, {}.values())]", group)
-            self._same("[*map(id, {}['params'])]", group)
+            if all(isinstance(v, _PLAIN) for name, v in group.items() if name != "params"):
+                self._same("[*{}.values()]", group)  # by identity, then by value
+            else:
+                self._items_same("{}.values()", group)
+            self._items_same("{}['params']", group)
 
     def _function(self, function: types.FunctionType, depth: int) -> None:
         code = function.__code__

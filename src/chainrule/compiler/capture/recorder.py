@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.inference import mark
 from ...core.modes import MODES
 from ...core.mutation import root, written
 from ...core.op import Op
@@ -190,7 +191,9 @@ class Recorder:
         before, MODES.recorder = MODES.recorder, self
         try:
             made = lowered(self, op, args, kw)
-            return op.apply(*args, **kw) if self.closed else made
+            if self.closed:
+                return op.apply(*args, **kw)
+            return made if not MODES.inference else _marked(made)
         except Unsupported as why:
             self.flush(f"{op.name}: {why}")
             return op.apply(*args, **kw)
@@ -300,6 +303,13 @@ class Recorder:
                 tensor._value = raw
                 if value._cell is not None and id(value._cell) in rewritten:
                     written(raw, "a compiled program")
+
+
+def _marked(made: Any) -> Any:
+    for tensor in made if isinstance(made, (tuple, list)) else (made,):
+        if isinstance(tensor, Tensor):
+            mark(tensor)
+    return made
 
 
 _LAYOUT = "memory that is written is seen in another layout or dtype too"

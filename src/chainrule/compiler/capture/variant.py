@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.inference import mark
 from ...core.mutation import root, written_by_step
 from ...core.node import Slot
 from ...core.op import edge_of
@@ -18,7 +19,7 @@ from ..program.ir import Program
 from ..state import LOADS
 from .capture import Marked, Place, Record, Same
 from .joint import Joint, node_of
-from .recorder import Given, memory_of, settled
+from .recorder import memory_of, settled
 from .window import VALUE, memory_for, start_of
 
 Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
@@ -39,7 +40,7 @@ class Variant:
         self.run = engine(self.program)
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
-        self.finders = [_finder(g, position) for g in record.given]
+        self.finders = [Finder(position.get(id(g.tensor)), g.tensor, g.kind, g.draw) for g in record.given]
         stored = {i for i, _ in record.program.stores}
         self.stored = sorted(stored)
         outside = [k for k, g in enumerate(record.given) if g.draw is None]
@@ -49,7 +50,7 @@ class Variant:
             (self.finders[k], record.given[k].shape, record.given[k].dtype) for k in outside if id(record.given[k].tensor) not in position
         ]
         self.places = [(p, _source(p.tensor, position)) for p in record.places]
-        self.leaves = [_Found(_source(leaf.tensor, position)) if type(leaf) is Same else leaf for leaf in record.leaves]
+        self.leaves = [Found(_source(leaf.tensor, position)) if type(leaf) is Same else leaf for leaf in record.leaves]
         self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
         self.cleared = [_source(t, position) for t in record.cleared]
         self.gradients = [(_source(t, position), grad) for t, grad in record.gradients]
@@ -79,16 +80,16 @@ class Variant:
             value = find(arguments)
             if value.shape != shape or value.dtype != dtype:
                 return False
-        for placed, find in self.places:
-            value = find(arguments)._value
+        for placed, source in self.places:
+            value = source(arguments)._value
             owner = root(value)
             if owner is not root(self.finders[placed.given](arguments)) or owner.shape != placed.shape or owner.dtype != placed.dtype:
                 return False
             if value.strides != placed.strides or start_of(value) != placed.start:
                 return False
-        return not self.stored or self._apart(arguments)
+        return not self.stored or self.apart(arguments)
 
-    def _apart(self, arguments: Sequence[Tensor]) -> bool:
+    def apart(self, arguments: Sequence[Tensor]) -> bool:
         """Whether nothing else that the program reads lies in the memory that it writes."""
         roots = [id(root(find(arguments))) for find in self.remembered]
         written = {roots[k] for k in self.stored_at}
@@ -132,35 +133,48 @@ class Variant:
 
     def _leaf(self, leaf: Any, arguments: Sequence[Tensor], sources: list[Any], outputs: list[Any]) -> Any:
         if type(leaf) is Place:
-            return wrap(settled(_seen(leaf, sources, outputs)))
+            return mark(wrap(settled(_seen(leaf, sources, outputs))))
         if type(leaf) is Marked:
             out = new(Tensor)
             out._value = settled(_seen(leaf.place, sources, outputs))
             out._gn = leaf.node
             return out
-        return leaf.find(arguments) if type(leaf) is _Found else leaf
+        return leaf.find(arguments) if type(leaf) is Found else leaf
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """A result that was there before, and how a call finds it."""
 
-    find: Callable[[Sequence[Tensor]], Tensor]
+    find: Source
 
 
-def _source(tensor: Tensor, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Tensor]:
-    k = position.get(id(tensor))
-    return (lambda arguments: tensor) if k is None else (lambda arguments: arguments[k])
+class Source(NamedTuple):
+    """A tensor of a call: one of its arguments, or always the same one."""
+
+    position: int | None
+    tensor: Tensor
+
+    def __call__(self, arguments: Sequence[Tensor]) -> Tensor:
+        return self.tensor if self.position is None else arguments[self.position]
 
 
-def _finder(given: Given, position: dict[int, int]) -> Callable[[Sequence[Tensor]], Any]:
-    if given.draw is not None:
-        draw = given.draw
-        return lambda arguments: draw()
-    tensor, k = given.tensor, position.get(id(given.tensor))
-    if given.kind == VALUE:
-        return (lambda arguments: tensor._value) if k is None else (lambda arguments: arguments[k]._value)
-    kind = given.kind
-    return (lambda arguments: memory_for(kind, tensor._value)) if k is None else (lambda arguments: memory_for(kind, arguments[k]._value))
+class Finder(NamedTuple):
+    """The memory of an input at a call: of a tensor, or drawn."""
+
+    position: int | None
+    tensor: Any
+    kind: str
+    draw: Callable[..., Any] | None
+
+    def __call__(self, arguments: Sequence[Tensor]) -> Any:
+        if self.draw is not None:
+            return self.draw()
+        tensor = self.tensor if self.position is None else arguments[self.position]
+        return tensor._value if self.kind == VALUE else memory_for(self.kind, tensor._value)
+
+
+def _source(tensor: Tensor, position: dict[int, int]) -> Source:
+    return Source(position.get(id(tensor)), tensor)
 
 
 def _seen(place: Place, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:

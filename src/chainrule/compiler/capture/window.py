@@ -32,6 +32,11 @@ def kind_of(value: Any) -> str:
     return VALUE if isinstance(value, np.generic) or value.flags.c_contiguous else SPAN
 
 
+def layout(value: Any) -> Any:
+    """An array's strides, where it is not contiguous."""
+    return None if isinstance(value, np.generic) or value.flags.c_contiguous else value.strides
+
+
 def strides_of(value: Any) -> tuple[int, ...]:
     """Strides in elements."""
     return row_major(value.shape) if value.flags.c_contiguous else tuple([s // value.dtype.itemsize for s in value.strides])

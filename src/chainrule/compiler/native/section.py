@@ -65,6 +65,10 @@ class Section:
         """Call it, whatever it takes."""
         if self.enter(*arrays) != DONE:
             self.entry(*arrays)
+        self.check()
+
+    def check(self) -> None:
+        """Raise what a kernel has found."""
         if self.status[0]:
             index, size = int(self.status[1]), int(self.status[2])
             self.status[:] = 0

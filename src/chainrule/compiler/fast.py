@@ -1,0 +1,288 @@
+"""One function for a compiled form: looks at what the program depends on, finds the arrays, enters the machine code, wraps what it gave.
+
+It is written out as Python text for each form, since asking in general what a tensor is takes longer than a small program runs.
+Whatever it does not expect makes it give :data:`MISS` before anything has happened; then the call goes the long way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core.dtype import defaults
+from ..core.inference import INFERENCE
+from ..core.modes import MODES, NESTED, UNUSUAL
+from ..core.mutation import Steps, root, written_by_step
+from ..core.tensor import Tensor, new
+from ..utils import _pytree as pytree
+from .capture.capture import Marked, Place
+from .capture.reads import Surroundings
+from .capture.variant import Found, Variant
+from .capture.window import VALUE, layout
+from .native.run import maker
+
+MISS: Any = object()
+
+Fast = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+_PLAIN = (int, float, complex, str, bytes, bool, type(None))
+
+
+class Unfit(Exception):
+    """A form that has to go the long way."""
+
+
+def fast(variant: Variant, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Fast | None:
+    """The function for calls like this one (``owner`` is the compiled function); None where there is none."""
+    try:
+        return _Text(variant, surroundings, args, kwargs, owner).made()
+    except Unfit:
+        return None
+
+
+class _Text:
+    """The text of one function, and the objects that it names."""
+
+    def __init__(self, variant: Variant, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any) -> None:
+        self.variant = variant
+        self.space: dict[str, Any] = dict(surroundings.space)
+        self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "defaults": defaults}
+        self.guards: list[str] = []
+        self.effects: list[str] = []  # from the call on
+        self.tensors: list[str] = []  # the names of the tensors among the arguments
+        self.given: list[Tensor] = []
+        self._modes()
+        self._arguments(args, kwargs)
+        for check in surroundings.conditions:
+            self._miss(check)
+        self._program(owner)
+
+    def named(self, value: Any) -> str:
+        name = f"k{len(self.space)}"
+        self.space[name] = value
+        return name
+
+    def _look(self, line: str) -> None:
+        self.guards.append("    " + line)
+
+    def _miss(self, condition: str) -> None:
+        self._look(f"if {condition}: return MISS")
+
+    def _then(self, *lines: str) -> None:
+        self.effects += ["  " + line for line in lines]
+
+    def made(self) -> Fast:
+        """The function."""
+        lost = "  except LOST:\n    return MISS"
+        text = "\n".join(["def fast(args, kwargs):", "  try:", *self.guards, lost, *self.effects])
+        self.space["LOST"] = (LookupError, ValueError, AttributeError, RuntimeError)
+        exec(text, self.space)
+        function: Fast = self.space["fast"]
+        return function
+
+    # -- what is looked at -------------------------------------------------------------------------------------------------
+
+    def _modes(self) -> None:
+        if MODES.grad and not MODES.inference:
+            self._miss("UNUSUAL or NESTED")
+        else:
+            self.space["modes"] = _modes(MODES.grad, MODES.inference)
+            self._miss("NESTED or not modes()")
+        self._miss(f"defaults.floating is not {self.named(defaults.floating)}")
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        names = [f"a{k}" for k in range(len(args))]
+        self._look(f"{', '.join(names)}{',' if names else '()'} = args")
+        if kwargs:
+            self._miss(f"[*kwargs] != {self.named([*kwargs])}")
+            names += [f"b{k}" for k in range(len(kwargs))]
+            self._look(f"{', '.join(names[len(args) :])}, = kwargs.values()")
+        else:
+            self._miss("kwargs")
+        for name, a in zip(names, [*args, *kwargs.values()], strict=True):
+            self._argument(name, a)
+        ids = [id(a) for a in [*args, *kwargs.values()] if isinstance(a, Tensor)]
+        if len(set(ids)) != len(ids):
+            raise Unfit
+        for k, name in enumerate(self.tensors):
+            for other in self.tensors[:k]:
+                self._miss(f"{name} is {other}")
+
+    def _argument(self, name: str, a: Any) -> None:
+        kind = self.named(type(a))
+        if isinstance(a, Tensor):
+            self.tensors.append(name)
+            self.given.append(a)
+            self._miss(f"type({name}) is not {kind} or {name}._gn is {'not ' if a._gn is None else ''}None")
+        elif isinstance(a, _PLAIN):
+            self._miss(f"type({name}) is not {kind} or {name} != {self.named(a)}")
+        elif isinstance(a, (list, tuple, dict, set)):
+            raise Unfit
+        else:
+            self._miss(f"{name} is not {self.named(a)}")
+
+    # -- what is done ------------------------------------------------------------------------------------------------------
+
+    def _program(self, owner: Any) -> None:
+        variant = self.variant
+        plan = getattr(variant.run, "plan", None)
+        record = variant.record
+        simple = record.joint is None and not record.places and all(g.kind == VALUE for g in record.given)
+        for k, tensor in variant.shared:
+            self._miss(f"{self.tensors[k]} is not {self.named(tensor)}")
+        if plan is None or not simple or not plan.straight() or self._unusual_leaves():
+            self._shapes(range(len(self.tensors)))
+            self._long_way()
+            return
+        looked_at = {f.position for f in variant.finders}  # by the machine code
+        self._shapes([k for k in range(len(self.tensors)) if k not in looked_at])
+        for find, grad in variant.gradients:
+            self._miss(f"{self._tensor(find)}._grad is not {self.named(grad)}")
+        self._enter(plan)
+        self._effects(owner)
+        self._result()
+
+    def _unusual_leaves(self) -> bool:
+        places = [leaf.place if isinstance(leaf, Marked) else leaf for leaf in self.variant.leaves if isinstance(leaf, (Place, Marked))]
+        places += [place for _, _, place in self.variant.rebound]
+        return any(p.output is None or not p.whole for p in places)
+
+    def _shapes(self, positions: Iterable[int]) -> None:
+        self.space["layout"] = layout
+        for k in positions:
+            value = self.given[k]._value
+            same = [f"(v := {self.tensors[k]}._value).shape != {self.named(value.shape)}", f"v.dtype != {self.named(value.dtype)}"]
+            self._miss(" or ".join([*same, f"layout(v) != {self.named(layout(value))}"]))
+
+    def _long_way(self) -> None:
+        self.space["variant"] = self.variant
+        self._look(f"given = [{', '.join(self.tensors)}]")
+        self._miss("not variant.fits(given)")
+        self._then("return variant(given)")
+
+    def _tensor(self, find: Any) -> str:
+        """The name of a tensor that a finder finds."""
+        return self.tensors[find.position] if find.position is not None else self.named(find.tensor)
+
+    def _enter(self, plan: Any) -> None:
+        """Find arrays and call; what is always the same array is looked at, and not passed."""
+        (segment,) = plan.segments
+        self.stays: dict[int, Any] = {}  # by input
+        self.values: dict[int, str] = {}
+        self.draws: list[str] = []
+        self.drawing = any(g.draw is not None for g in self.variant.record.given)
+        for k, given in enumerate(self.variant.record.given):
+            self._input(k, given)
+        self._apart()
+        for draw in self.draws:
+            self._look(draw)
+        preset: dict[int, Any] = {}
+        passed: list[str] = []
+        for place, (kind, k) in enumerate(plan.places()):
+            if kind == "output":
+                passed.append(f"r{k}")
+            elif k in self.stays:
+                preset[place] = self.stays[k]
+            else:
+                passed.append(self.values[k])
+        for k, node in enumerate(plan.program.outputs):
+            self._look(f"r{k} = {self.named(maker(node))}()")
+        self._miss(f"{self.named(segment.entry.preset(preset))}({', '.join(passed)})")
+        self.space["segment"] = segment
+        if segment.errors:
+            self._then("segment.check()")
+
+    def _input(self, k: int, given: Any) -> None:
+        name = self.values[k] = f"v{k}"
+        if given.draw is not None:
+            self.draws.append(f"{name} = {self.named(given.draw)}()")
+            return
+        find = self.variant.finders[k]
+        value = None if find.position is not None else find.tensor._value
+        if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned and value.dtype is np.dtype(value.dtype.type):
+            self.stays[k] = value
+            self._miss(f"{self._tensor(find)}._value is not {self.named(value)}")
+        else:
+            self._look(f"{name} = {self._tensor(find)}._value")
+            if self.drawing:  # a call that misses must not have drawn
+                self._miss(f"{name}.shape != {self.named(given.shape)} or {name}.dtype != {self.named(given.dtype)}")
+
+    def _apart(self) -> None:
+        """Nothing else that is read lies in memory that is written."""
+        variant = self.variant
+        if not variant.stored:
+            return
+        if any(k not in self.stays for k in variant.stored):
+            self._look(f"given = [{', '.join(self.tensors)}]")
+            self._miss(f"not {self.named(variant.apart)}(given)")
+            return
+        roots = self.named(frozenset(id(root(self.stays[k])) for k in variant.stored))
+        others = [id(root(v)) for k, v in self.stays.items() if k not in variant.stored]
+        if len(self.space[roots]) != len(variant.stored) or not self.space[roots].isdisjoint(others):
+            raise Unfit
+        for k, name in self.values.items():
+            if k not in self.stays and self.variant.record.given[k].draw is None:
+                self._miss(f"id({name} if (b := {name}.base) is None else b) in {roots}")
+
+    def _effects(self, owner: Any) -> None:
+        variant = self.variant
+        stored = [self.stays.get(k) for k in variant.stored]
+        code = getattr(owner.function, "__code__", None)
+        if stored and all(s is not None for s in stored):
+            steps = Steps(stored, "a compiled program", None if code is None else (code, 0))
+            self._then(f"{self.named(steps)}.note()")
+        elif stored:
+            self.space["written_by_step"] = written_by_step
+            values = [self.values[k] if s is None else self.named(s) for k, s in zip(variant.stored, stored, strict=True)]
+            self._then(f"written_by_step([{', '.join(values)}], 'a compiled program')")
+        for find in variant.cleared:
+            self._then(f"{self._tensor(find)}._grad = None")
+        for find, gradient, place in variant.rebound:
+            value = self._settled(place.output)
+            if gradient:
+                self._then("g = new(Tensor)", f"g._value = {value}", f"{self._tensor(find)}._grad = g")
+            else:
+                self._then(f"{self._tensor(find)}._value = {value}")
+
+    def _settled(self, output: int | None) -> str:
+        """The expression of an output as a tensor holds it."""
+        assert output is not None
+        node = self.variant.program.outputs[output]
+        return f"r{output}[()]" if node.shape == () and node.dtype.kind in "biufc" else f"r{output}"
+
+    def _result(self) -> None:
+        names = []
+        for k, leaf in enumerate(self.variant.leaves):
+            names.append(self._leaf(f"t{k}", leaf))
+        structure = self.variant.record.structure
+        if self.variant.single:
+            self._then(f"return {names[0]}")
+        elif structure == pytree.tree_structure(tuple(names)):
+            self._then(f"return ({', '.join(names)},)")
+        elif structure == pytree.tree_structure(names):
+            self._then(f"return [{', '.join(names)}]")
+        else:
+            self.space["unflatten"] = pytree.tree_unflatten
+            self._then(f"return unflatten([{', '.join(names)}], {self.named(structure)})")
+
+    def _leaf(self, name: str, leaf: Any) -> str:
+        if type(leaf) is Found:
+            return self._tensor(leaf.find)
+        if type(leaf) not in (Place, Marked):
+            return self.named(leaf)
+        place = leaf.place if type(leaf) is Marked else leaf
+        self._then(f"{name} = new(Tensor)", f"{name}._value = {self._settled(place.output)}")
+        if MODES.inference:
+            self._then(f"{name}._flags = {INFERENCE}")
+        if type(leaf) is Marked:
+            self._then(f"{name}._gn = {self.named(leaf.node)}")
+        return name
+
+
+def _modes(grad: bool, inference: bool) -> Callable[[], bool]:
+    def same() -> bool:
+        plain = not (MODES.saved_hooks or MODES.anomaly)
+        return plain and MODES.grad is grad and MODES.inference is inference
+
+    return same

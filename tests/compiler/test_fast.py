@@ -1,0 +1,197 @@
+"""The function that tries a call first: it takes what it was made for, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import chainrule as torch
+from chainrule.compiler.front import Compiled
+
+
+class Counted(Compiled):
+    """Counts the calls that went the long way."""
+
+    long = 0
+
+    def _call(self, args: Any, kwargs: Any) -> Any:
+        self.long += 1
+        return super()._call(args, kwargs)
+
+
+def settled(run: Counted, *args: Any, **kwargs: Any) -> Counted:
+    for _ in range(3):
+        run(*args, **kwargs)
+    run.long = 0
+    run(*args, **kwargs)
+    assert run.long == 0
+    return run
+
+
+def test_other_kinds_of_arguments_go_the_long_way() -> None:
+    run = settled(Counted(lambda x: x * 2), torch.ones(3))
+    others: list[Any] = [
+        torch.ones(4), torch.ones(3, dtype=torch.float64), torch.ones(()), torch.ones(6)[::2], torch.ones(3, requires_grad=True), 2.0,
+    ]  # fmt: skip
+    for k, other in enumerate(others):
+        out = run(other)
+        assert run.long == k + 1
+        assert torch.equal(out, other * 2) if isinstance(other, torch.Tensor) else out == 4.0
+    with pytest.raises(TypeError):
+        run(torch.ones(3), torch.ones(3))
+
+
+def test_numbers_and_keywords() -> None:
+    run = settled(Counted(lambda x, n, *, scale=None: x * n + (0 if scale is None else scale)), torch.ones(2), 3, scale=torch.ones(2))
+    assert run(torch.ones(2), 3, scale=torch.zeros(2)).tolist() == [3.0, 3.0]
+    assert run.long == 0
+    assert run(torch.ones(2), 4, scale=torch.zeros(2)).tolist() == [4.0, 4.0]
+    assert run(torch.ones(2), 3.0, scale=torch.zeros(2)).tolist() == [3.0, 3.0]
+    assert run(torch.ones(2), 3).tolist() == [3.0, 3.0]
+    assert run(torch.ones(2), n=3, scale=torch.ones(2)).tolist() == [4.0, 4.0]
+    assert run.long == 4
+
+
+def test_an_argument_whose_shape_alone_counts() -> None:
+    run = settled(Counted(lambda x, like: x.expand(like.shape) + 1), torch.ones(1), torch.ones(3))
+    assert run(torch.ones(1), torch.ones(5)).tolist() == [2.0] * 5
+
+
+def test_modes_count() -> None:
+    w = torch.ones(3, requires_grad=True)
+    run = settled(Counted(lambda x: x * w), torch.ones(3))
+    with torch.no_grad():
+        assert not run(torch.ones(3)).requires_grad
+    assert run(torch.ones(3)).requires_grad
+    quiet = Counted(lambda x: x * w)
+    with torch.no_grad():
+        settled(quiet, torch.ones(3))
+    assert quiet(torch.ones(3)).requires_grad
+    with torch.inference_mode():
+        assert run(torch.ones(3)).is_inference()
+    assert torch.func.vmap(run)(torch.ones(2, 3)).shape == (2, 3)
+    torch.set_default_dtype(torch.float64)
+    try:
+        made = Counted(lambda x: x + torch.ones(3))
+        settled(made, torch.ones(3))
+        assert made(torch.ones(3)).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert made(torch.ones(3)).dtype == torch.float32
+
+
+def test_a_step_of_training_takes_the_short_way() -> None:
+    torch.manual_seed(0)
+    model, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    other.load_state_dict(model.state_dict())
+
+    def step_of(m: Any) -> Any:
+        optimizer = torch.optim.SGD(m.parameters(), lr=0.1, momentum=0.5)
+
+        def step(x: Any, y: Any) -> Any:
+            loss = torch.nn.functional.mse_loss(m(x), y)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return loss
+
+        return step, optimizer
+
+    (step, optimizer), (eager, theirs) = step_of(model), step_of(other)
+    run = Counted(step)
+    for k in range(12):
+        x, y = torch.randn(5, 3), torch.randn(5, 2)
+        if k == 5:
+            run.long = 0
+        if k == 8:
+            optimizer.param_groups[0]["lr"] = theirs.param_groups[0]["lr"] = 0.05
+        assert torch.allclose(run(x, y), eager(x, y), atol=1e-6)
+        for a, b in zip(model.parameters(), other.parameters(), strict=True):
+            assert torch.allclose(a, b, atol=1e-6)
+            assert a.grad is None
+        if k == 7:
+            assert run.long == 0
+    model.weight.grad = torch.ones(2, 3)
+    other.weight.grad = torch.ones(2, 3)
+    run(x, y), eager(x, y)
+    assert torch.allclose(model.weight, other.weight, atol=1e-6)
+
+
+def test_memory_that_is_exchanged_is_noticed() -> None:
+    w = torch.ones(3)
+    run = settled(Counted(lambda x: w.add_(x).sum()), torch.ones(3))
+    old = w.data
+    w.data = torch.zeros(3)
+    assert run(torch.ones(3)) == 3
+    assert w.tolist() == [1.0] * 3
+    assert old.tolist() == [5.0] * 3
+    settled(run, torch.ones(3))
+    before = w.sum().item()
+    assert run(w) == 2 * before
+    assert run(w[:]) == 4 * before
+    assert run(torch.ones(3)) == 4 * before + 3
+
+
+def test_writes_are_counted_and_stale_values_found() -> None:
+    w = torch.ones(3, requires_grad=True)
+
+    def bump(x: Any) -> Any:
+        with torch.no_grad():
+            w.add_(x)
+        return x * 1
+
+    run = settled(Counted(bump), torch.ones(3))
+    version = w._version
+    y = (w * w).sum()
+    run(torch.ones(3))
+    assert w._version == version + 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_draws_happen_once_a_call() -> None:
+    run = Counted(lambda x: torch.nn.functional.dropout(x, 0.5) + torch.rand(3))
+    shapes = [(3,), (3,), (3,), (3,), (2, 3), (3,), (2, 3), (3,), (1, 3)]
+    torch.manual_seed(3)
+    compiled = [run(torch.ones(s)) for s in shapes]
+    torch.manual_seed(3)
+    eager = [torch.nn.functional.dropout(torch.ones(s), 0.5) + torch.rand(3) for s in shapes]
+    assert all(torch.equal(a, b) for a, b in zip(compiled, eager, strict=True))
+    assert run.long < len(shapes)
+
+
+def test_results_of_every_kind() -> None:
+    def f(x: Any) -> Any:
+        return x.sum(), [x > 0, (x.max(), x.argmax())], {"x": x, "n": 3, "none": None, "twice": x * 2, "all": (x > 0).all()}
+
+    run = settled(Counted(f), torch.ones(3))
+    x = torch.tensor([1.0, -2.0, 5.0])
+    got, expected = run(x), f(x)
+    assert repr(got) == repr(expected)
+    assert got[2]["x"] is x
+    assert type(got[0]._value) is np.float32
+    first, second = run(x), run(-x)
+    assert first[0].item() == 4 and second[0].item() == -4
+    assert run.long == 0
+
+
+def test_stances_hold_for_the_short_way() -> None:
+    calls = []
+    run = settled(Counted(lambda x: (calls, x + 1)[-1]), torch.ones(3))
+    with torch.compiler.set_stance("force_eager"):
+        run(torch.ones(3))
+    assert run.long == 1
+    run(torch.ones(3))
+    assert run.long == 1
+
+
+def test_an_index_out_of_bounds_is_told() -> None:
+    table = torch.arange(6.0).reshape(3, 2)
+    run = settled(Counted(lambda i: table[i].sum()), torch.tensor([0, 2]))
+    with pytest.raises(IndexError, match="is out of bounds"):
+        run(torch.tensor([0, 3]))
+    assert run(torch.tensor([0, 1])) == 6
