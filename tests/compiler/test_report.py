@@ -196,6 +196,18 @@ def test_in_a_notebook(engine: Any) -> None:
     assert any("y = x @ w" in row[-1] for row in lines)
 
 
+@native_only
+def test_where_machine_code_comes_from(tmp_path: Path) -> None:
+    code = "import chainrule as t; print(t.explain_compile(lambda x: t.sin(x) * 3, t.ones(7)))"
+    told = []
+    for cache in (tmp_path, tmp_path, "0"):
+        env = {**os.environ, "CHAINRULE_CACHE": str(cache)}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, env=env)
+        told.append(next(line for line in done.stdout.splitlines() if line.startswith("made in")).partition("; ")[2])
+    compiled, loaded = "machine code compiled by this process", "machine code from the disk cache"
+    assert told == [compiled, loaded, compiled]
+
+
 def test_it_is_not_loaded_before_it_is_asked_for() -> None:
     code = "f = chainrule.compile(lambda x: x + 1); f(chainrule.ones(2)); print('chainrule.compiler.report' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", f"import sys, chainrule; {code}"], capture_output=True, text=True, check=True, timeout=120)

@@ -100,7 +100,6 @@ def compile_text(
         key = key or key_of(text, target, opt=opt)
         found = load(key, target, opt=opt)
         if found is not None:
-            LOADS["loaded"] += 1
             return found
     LOADS["compiled"] += 1
     data = _object(text, target, opt, verify)
@@ -122,10 +121,15 @@ def load(key: str, target: Target, *, opt: int = 2) -> Library | None:
     if found is None:
         return None
     content, stored = found
+    loaded: Loaded | None
     if stored["image"] is None:
-        return Library(_by_llvm(content, target, opt, stored["pool"]), stored["meta"], cached=True)
-    loaded = _mapped(Image.unpacked(content, stored["image"]))
-    return None if loaded is None else Library(loaded, stored["meta"], cached=True)
+        loaded = _by_llvm(content, target, opt, stored["pool"])
+    else:
+        loaded = _mapped(Image.unpacked(content, stored["image"]))
+    if loaded is None:
+        return None
+    LOADS["loaded"] += 1
+    return Library(loaded, stored["meta"], cached=True)
 
 
 def assembly(text: str, target: Target, *, opt: int = 2) -> str:
