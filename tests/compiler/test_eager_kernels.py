@@ -333,3 +333,23 @@ def test_after_fork(kernels):
         same = np.array_equal(T.exp(x).numpy(), want) and np.allclose(T.sin(x).numpy(), np.sin(x.numpy()), atol=1e-6)
         os._exit(0 if same else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_spread_gradient_is_written_once(kernels):
+    x = T.tensor(numbers(200, 300), requires_grad=True)
+    x.sum().backward()
+    assert x.grad.is_contiguous() and bool((x.grad == 1).all())
+    x.grad.mul_(2)
+    assert bool((x.grad == 2).all())
+
+
+def test_cotangents_of_the_user_are_not_taken(kernels):
+    x = T.tensor(numbers(N), requires_grad=True)
+    g = T.ones(N)
+    (x + 1).backward(g)
+    x.grad.mul_(3)
+    assert bool((g == 1).all())
+    g = T.ones(N)
+    y = x * 2
+    T.autograd.backward([y, y], [g, g])
+    assert bool((g == 1).all()) and bool((x.grad == 7).all())

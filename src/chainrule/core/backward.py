@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .floating_flags import IGNORE, enter, leave
+from .large import copied as copied_array
 from .modes import MODES, UNUSUAL
 from .mutation import LAST, stale, stale_error, written
 from .node import HOOKED, LEAF, Node
@@ -191,7 +192,8 @@ class Walk:
 
     def finish(self) -> None:
         """Give the leaves what arrived."""
-        for leaf, ct in self.leaves.items():
+        for leaf in list(self.leaves):
+            ct = self.leaves.pop(leaf)  # held by nobody else, it may become the gradient itself
             hooks = leaf._hooks
             if hooks:
                 ct = self.run_tensor_hooks(hooks, ct)
@@ -203,7 +205,7 @@ class Walk:
             stand_in = leaf.__dict__.get("_accumulate_kept")
             if stand_in is not None:
                 ct = self.before(stand_in, ct)
-            accumulate(leaf, ct, self.create_graph)
+            accumulate(leaf, ct, self.create_graph, own=sys.getrefcount(ct) == _SOLE)
             if stand_in is not None and stand_in.hooks.post:
                 run_post_hooks(stand_in, (), ct)
             if leaf._post_hooks:
@@ -293,14 +295,14 @@ def _short(name: str) -> str:
     return name.split("Backward")[0] if "Backward" in name else "".join(p.capitalize() for p in name.split("_"))
 
 
-def accumulate(tensor: Tensor, ct: Any, create_graph: bool) -> None:
-    """``tensor.grad += ct``, for a cotangent that others may hold too.
+def accumulate(tensor: Tensor, ct: Any, create_graph: bool, *, own: bool = False) -> None:
+    """``tensor.grad += ct``, for a cotangent that others may hold too (unless ``own``).
 
     An array is added in place; what is recorded (``create_graph``) or has no memory, out of place.
     """
     grad = tensor._grad
     if not isinstance(ct, Tensor):
-        accumulate_array(tensor, ct)
+        accumulate_array(tensor, ct, own=own)
     elif create_graph:
         tensor._grad = copied(ct) if grad is None else grad + ct
     elif isinstance(ct._value, Value):
@@ -319,7 +321,7 @@ def accumulate_array(leaf: Tensor, ct: Any, *, own: bool = False) -> None:
         ct = ct.astype(leaf._value.dtype)
     if grad is None:
         if type(ct) is np.ndarray and (not own or ct.base is not None):
-            ct = ct.copy()
+            ct = copied_array(ct)
         t = new(Tensor)
         t._value = ct
         leaf._grad = t

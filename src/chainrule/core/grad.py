@@ -13,7 +13,7 @@ from .backward import Walk, accumulate, quick_backward, run_backward
 from .node import LEAF
 from .tensor import Tensor, wrap
 from .value import Value
-from .walks import WALKS
+from .walks import WALKS, walk_starts
 
 _ONES: dict[Any, Any] = {t: t(1) for t in (np.float32, np.float64)}  # by the type of a scalar's value
 
@@ -56,7 +56,13 @@ def backward(
     if not roots:
         return
     if inputs is None:
-        run_backward(roots, keep=keep, create_graph=create_graph)
+        edge, ct = roots[0]
+        plain = len(roots) == 1 and not create_graph and isinstance(ct, (np.ndarray, np.generic))
+        if plain and not (edge.is_leaf_edge or edge.is_slot or edge.level):
+            walk_starts(edge, bool(keep))
+            quick_backward(edge, ct, bool(keep))
+        else:
+            run_backward(roots, keep=keep, create_graph=create_graph)
         return
     for x in inputs:
         if x._gn is None:

@@ -25,6 +25,9 @@ class Kernels(Protocol):
     def forward(self, op: Any, values: Sequence[Any], kw: dict[str, Any], /) -> Any:
         """What ``op.impl(*values, **kw)`` would give, or None; the values are arrays, numbers or None."""
 
+    def copy(self, array: Any, /) -> Any:
+        """A fresh array of the same elements, or None."""
+
     def backward(self, node: Any, g: Any, /) -> Sequence[Any] | None:
         """What ``node`` would give for a cotangent by its rules on arrays, or None."""
 
@@ -60,6 +63,13 @@ def computed(op: Any, values: Sequence[Any], kw: dict[str, Any]) -> Any:
     found = kernels()
     r = None if found is None else found.forward(op, values, kw)
     return op.impl(*values, **kw) if r is None else r
+
+
+def copied(array: Any) -> Any:
+    """A fresh array of the same elements."""
+    found = kernels() if array.size > SMALL else None
+    made = None if found is None else found.copy(array)
+    return array.copy() if made is None else made
 
 
 def pulled(node: Any, g: Any) -> Sequence[Any] | None:

@@ -77,6 +77,19 @@ class Eager:
         kernel = self._kernel(found, op, lambda sketch: [op.apply(*stand_ins(sketch, values), **kw)])
         return None if kernel is None else settled(kernel(found.arrays)[0])
 
+    def copy(self, array: Any) -> Any:
+        """One number written everywhere, where an array shows it everywhere; what has to be read NumPy copies as quickly."""
+        found = Arguments()
+        found.key.append("copy")
+        try:
+            found.add(array)
+        except Leave:
+            return None
+        if found.key[1] != "spread":
+            return None
+        kernel = self._kernel(found, "copy", lambda sketch: [stand_in(sketch, array)])
+        return None if kernel is None else kernel(found.arrays)[0]
+
     def backward(self, node: Any, g: Any) -> Sequence[Any] | None:
         """The cotangents of a node's arguments, or None."""
         op = node.op
@@ -164,8 +177,8 @@ class Eager:
         except Unsupported:
             return None
         except Exception as error:
-            name = owner[0].name if isinstance(owner, tuple) else owner.name
-            warnings.warn(f"{name} could not be compiled for large arrays, NumPy computes it: {error}", RuntimeWarning, stacklevel=2)
+            told = f"{_name(owner)} could not be compiled for large arrays, NumPy computes it: {error}"
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
             return None
         return _with_given(run, given)
 
@@ -180,6 +193,10 @@ def _with_given(run: Any, given: Sequence[int | None]) -> Run:
         return [next(made) if k is None else arrays[k] for k in given]
 
     return results
+
+
+def _name(owner: Any) -> str:
+    return owner if isinstance(owner, str) else owner[0].name if isinstance(owner, tuple) else owner.name
 
 
 def settled(array: Any) -> Any:
