@@ -132,6 +132,13 @@ def test_equal_kernels_are_told_once() -> None:
 
 
 @native_only
+def test_what_threads_share() -> None:
+    report = torch.explain_compile(lambda x: (x @ x, x[0] * 2), torch.ones(512, 512))
+    chunks = {part.kind: part.chunks for part in report.kernels}
+    assert chunks["matmul"] > 1 and chunks["elementwise"] == 0
+
+
+@native_only
 def test_what_numpy_computes_and_why() -> None:
     report = torch.explain_compile(lambda x: torch.sort(x * 2)[0] + 1, torch.ones(5), profile=True)
     (host,) = [part for part in report.kernels if not part.native]

@@ -33,7 +33,8 @@ class Part:
     Parts of one kind, shape and origin are told as one: ``calls`` of them, whose ``arithmetic`` (additions, multiplications, calls of
     mathematical functions), ``bytes`` (read and written) and ``seconds`` (of a run, if it was measured) are added up.  ``nodes`` are the
     program's operations in it, ``operations`` the names of the user's operations that they come from, ``lines`` the user's lines.
-    ``kernels`` are the names of the functions, none on NumPy; ``why`` then says why.
+    ``kernels`` are the names of the functions, none on NumPy; ``why`` then says why.  ``chunks`` is in how many pieces threads share the
+    work; 0 where it is too small to be shared.
     """
 
     kernels: tuple[str, ...]
@@ -45,7 +46,7 @@ class Part:
     arithmetic: int
     bytes: int
     calls: int = 1
-    parallel: bool = False
+    chunks: int = 0
     why: str = ""
     seconds: float | None = None
 
@@ -112,7 +113,7 @@ def merged(parts: Iterable[Part]) -> list[Part]:
             first.arithmetic += part.arithmetic
             first.bytes += part.bytes
             first.nodes += part.nodes
-            first.parallel = first.parallel or part.parallel
+            first.chunks = max(first.chunks, part.chunks)
             first.kernels = tuple(dict.fromkeys((*first.kernels, *part.kernels)))
             if first.seconds is not None and part.seconds is not None:
                 first.seconds += part.seconds
@@ -172,7 +173,7 @@ def _planned(part: Planned) -> Part:
     kernels = [call.kernel for call in part.steps if isinstance(call, Call)]
     main = next((n for n in group.nodes if n.op not in ("map", "view")), group.nodes[-1])
     found = _part([k.name for k in kernels], _kind(group), main, group.nodes, sum(k.bytes for k in kernels))
-    found.parallel = any(k.chunks > 1 and k.flops + k.bytes // 4 >= PARALLEL for k in kernels)
+    found.chunks = max([k.chunks for k in kernels if k.chunks > 1 and k.flops + k.bytes // 4 >= PARALLEL], default=0)
     if group.kind == "loops" and group.shape:
         found.shape = _times(group.shape)
     return found

@@ -79,11 +79,11 @@ def kernel_table(parts: Sequence[Part]) -> list[Block]:
     if profiled:
         parts = sorted(parts, key=lambda part: -(part.seconds or 0.0))
     total = sum(part.seconds or 0.0 for part in parts) or 1.0
-    head = ["calls", "arithmetic", "bytes", "kernel", "kind", "shape", "operations", "lines"]
+    head = ["calls", "arithmetic", "bytes", "chunks", "kernel", "kind", "shape", "operations", "lines"]
     table: Table = [["time", "share", "GF/s", "GB/s", *head] if profiled else head]
     for part in parts[:SHOWN]:
-        row = [str(part.calls), short(part.arithmetic), short(part.bytes), _few(part.kernels, 3) or "NumPy", part.kind, part.shape]
-        row += [_few(part.operations, 6), places(part.lines)]
+        row = [str(part.calls), short(part.arithmetic), short(part.bytes), str(part.chunks or "")]
+        row += [_few(part.kernels, 3) or "NumPy", part.kind, part.shape, _few(part.operations, 6), places(part.lines)]
         if profiled:
             took = part.seconds or 0.0
             rates = [f"{amount / took / 1e9:.3g}" if took else "" for amount in (part.arithmetic, part.bytes)]
