@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from math import prod
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .native.section import Host
 from .native.segment import PARALLEL
 from .native.sharing import Call
 from .program.ir import Node, Program
@@ -19,11 +21,15 @@ from .program.kinds import compute
 if TYPE_CHECKING:
     from .native.engine import Native
     from .native.engine import Part as Planned
+    from .native.run import Steps
+    from .native.section import Section
     from .native.target import Target
 
 _FREE = frozenset({"input", "scalar", "const", "iota", "view", "item"})  # nothing is computed, nothing moved
 _ROUNDS = (5, 200)  # how often everything is measured: at least, at most
 _SECONDS = 0.5  # and how long, in between
+_LONG = 1e-5  # what is measured at once takes so long, or
+_TIMES = 50  # so many calls
 
 
 @dataclass
@@ -242,48 +248,68 @@ def _rounds(once: Callable[[], Any]) -> None:
 
 
 def _measure(native: Native, parts: Sequence[Part], inputs: Sequence[Any]) -> None:
-    """The median of each part's steps.  Every step is a call of its own from Python; what that costs is not counted."""
+    """The median of each part's steps.  Every step is a call of its own from Python; what that costs is not counted.
+
+    What is shorter than some microseconds is run several times in a row.
+    """
     from .native.run import Steps
 
     steps = Steps(native.link(apart=True))
-    segments = steps.plan.segments
+    nothing = _nothing(native.target)
+    segments = [*steps.plan.segments, nothing]
+    times = [1] * len(segments)
     copies = [np.array(a, order="C") for a in inputs]
     took: list[list[float]] = [[] for _ in segments]
 
     def once() -> None:
         for copy, given in zip(copies, inputs, strict=True):
             copy[...] = given
-        values = steps.values(copies)
-        for seconds, segment in zip(took, segments, strict=True):
-            begun = time.perf_counter()
-            steps.step(segment, values)
-            seconds.append(time.perf_counter() - begun)
+        values = steps.values(copies) | {id(n): np.zeros(1) for n in nothing.changing}
+        for k, segment in enumerate(segments):
+            took[k].append(_timed(steps, segment, values, times[k]))
 
+    once()
+    for k, segment in enumerate(segments):
+        if not isinstance(segment, Host):
+            times[k] = max(1, min(_TIMES, round(_LONG / max(took[k].pop(), 1e-9))))
     _rounds(once)
-    call = _call_seconds(native.target)
-    medians = iter([max(0.0, median(s) - call * isinstance(step, Call)) for s, step in zip(took, native.steps, strict=True)])
+    *medians, call = map(median, took)
+    each = iter([m if isinstance(s, Host) else max(0.0, m - call) for m, s in zip(medians, segments, strict=False)])
     planned = [p for p in native.parts if p.steps]
     for part, plan in zip(parts, planned, strict=True):
-        part.seconds = sum(next(medians) for _ in plan.steps)
+        part.seconds = sum(next(each) for _ in plan.steps)
 
 
-def _call_seconds(target: Target) -> float:
-    """What it takes to call code that does nothing."""
-    from .native.call import Argument, Entry
+def _timed(steps: Steps, segment: Section | Host, values: dict[int, Any], times: int) -> float:
+    """Seconds of one call, over ``times`` calls if it is a kernel's."""
+    if isinstance(segment, Host):
+        begun = time.perf_counter()
+        steps.step(segment, values)
+        return time.perf_counter() - begun
+    enter, arrays = segment.enter, [values[id(n)] for n in segment.changing]
+    begun = time.perf_counter()
+    for _ in repeat(None, times):
+        enter(*arrays)
+    seconds = (time.perf_counter() - begun) / times
+    segment.status[:] = 0  # a kernel that writes over what it reads may have found an index out of bounds the next time
+    return seconds
+
+
+def _nothing(target: Target) -> Section:
+    """A native function of some arrays that does nothing."""
+    from .native.call import Argument
     from .native.emitter import Module
     from .native.jit import compile_text
+    from .native.section import Section
 
     module = Module(target)
     module.function("nothing", "ptr %block", linkage="").ret()
-    arrays = [np.zeros(1) for _ in range(4)]
-    entry = Entry(compile_text(module.text(), target), "nothing", [Argument(a.shape, a.dtype) for a in arrays], release=False)
-    values = dict(enumerate(arrays))
-    took: list[float] = []
-    for _ in range(200):
-        begun = time.perf_counter()
-        entry.enter(*[values[k] for k in range(4)])
-        took.append(time.perf_counter() - begun)
-    return median(took)
+    section = Section()
+    section.name, section.memory, section.fixed, section.workspace, section.release = "nothing", {}, [], 0, False
+    section.changing = [Node("input", (), (1,), np.float64) for _ in range(4)]
+    section.arguments = [Argument(n.shape, n.dtype) for n in section.changing]
+    section.load(compile_text(module.text(), target))
+    return section
 
 
 def run_seconds(run: Callable[..., Any], inputs: Sequence[Any]) -> float:

@@ -124,7 +124,7 @@ class Report:
     def _made(self) -> list[show.Block]:
         told: list[show.Block] = []
         if self.seconds:
-            spans = ", ".join(f"{stage} {show.span(seconds)}" for stage, seconds in self.seconds.items())
+            spans = ", ".join(f"{stage} {show.span(seconds)}" for stage, seconds in self.seconds.items() if seconds > 1e-6)
             how = {None: "", True: "; machine code from the disk cache", False: "; machine code compiled by this process"}[self.loaded]
             told.append(f"made in {show.span(sum(self.seconds.values()))}: {spans}{how}")
         if self.guards:
