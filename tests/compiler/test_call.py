@@ -86,6 +86,11 @@ def test_arguments_that_stay_are_not_asked_for(objects: bool) -> None:
     assert enter(out, x, 1.0) == enter(out) == call.MISMATCH
     entry.busy[0] = 1
     assert enter(out, 1.0) == call.BUSY
+    entry.busy[0] = 0
+    memory = np.zeros(12)
+    enter = entry.preset({1: x}, apart=[memory[4:6], memory[8:10]])
+    assert [k for k in range(10) if enter(memory[k : k + 3], 1.0) == call.DONE] == [0, 1]
+    assert enter(out, 1.0) == call.DONE
 
 
 @pytest.mark.parametrize("objects", [True, False])

@@ -195,3 +195,40 @@ def test_an_index_out_of_bounds_is_told() -> None:
     with pytest.raises(IndexError, match="is out of bounds"):
         run(torch.tensor([0, 3]))
     assert run(torch.tensor([0, 1])) == 6
+
+
+def test_training_and_evaluation_by_turns_keep_their_programs() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Dropout(0.5), torch.nn.Linear(4, 2))
+    run = Counted(lambda x: model(x).detach())
+    x = torch.ones(2, 3)
+    for _ in range(12):
+        model.train()
+        run(x), run(x)
+        model.eval()
+        run(x)
+        assert torch.allclose(run(x), model(x))
+    assert len(run.programs()) == 2
+    model[1].p = 1.0
+    model.train()
+    assert torch.allclose(run(x), model[2].bias.expand(2, 2))
+    model[0] = torch.nn.Identity()
+    model[1].p = 0.0
+    model[2] = torch.nn.Linear(3, 2)
+    assert torch.allclose(run(x), model(x))
+
+
+def test_what_the_module_of_a_function_names_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = settled(Counted(_scaled), torch.ones(2))
+    monkeypatch.setitem(globals(), "SCALE", 5.0)
+    assert run(torch.ones(2)).tolist() == [5.0, 5.0]
+    monkeypatch.delitem(globals(), "SCALE")
+    with pytest.raises(NameError):
+        run(torch.ones(2))
+
+
+SCALE = 3.0
+
+
+def _scaled(x: Any) -> Any:
+    return x * SCALE

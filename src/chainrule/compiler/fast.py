@@ -14,7 +14,8 @@ import numpy as np
 from ..core.dtype import defaults
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
-from ..core.mutation import Steps, root, written_by_step
+from ..core.mutation import LAST, Steps, root, written_by_step
+from ..core.node import next_order
 from ..core.tensor import Tensor, new
 from ..utils import _pytree as pytree
 from .capture.capture import Marked, Place
@@ -27,6 +28,9 @@ MISS: Any = object()
 
 Fast = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
+
+
+LOST = (LookupError, ValueError, AttributeError, RuntimeError, NameError)  # what looking at what has changed may raise
 
 
 class Unfit(Exception):
@@ -47,15 +51,20 @@ class _Text:
     def __init__(self, variant: Variant, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any) -> None:
         self.variant = variant
         self.space: dict[str, Any] = dict(surroundings.space)
-        self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "defaults": defaults}
+        self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "type": type, "LOST": LOST}
         self.guards: list[str] = []
         self.effects: list[str] = []  # from the call on
         self.tensors: list[str] = []  # the names of the tensors among the arguments
         self.given: list[Tensor] = []
+        self.around, names = surroundings.globals
         self._modes()
         self._arguments(args, kwargs)
+        self._miss(f"{self.named(defaults)}.floating is not {self.named(defaults.floating)}")
+        for name, value, mark in names:
+            self._miss(f"{name} is not {value} and _mark({name}) != {mark}")
         for check in surroundings.conditions:
-            self._miss(check)
+            if check not in surroundings.named_globally:
+                self._miss(check)
         self._program(owner)
 
     def named(self, value: Any) -> str:
@@ -74,11 +83,12 @@ class _Text:
 
     def made(self) -> Fast:
         """The function."""
-        lost = "  except LOST:\n    return MISS"
-        text = "\n".join(["def fast(args, kwargs):", "  try:", *self.guards, lost, *self.effects])
-        self.space["LOST"] = (LookupError, ValueError, AttributeError, RuntimeError)
-        exec(text, self.space)
-        function: Fast = self.space["fast"]
+        body = ["def fast(args, kwargs):", "  try:", *self.guards, "  except LOST:", "    return MISS", *self.effects]
+        given = ", ".join(self.space)
+        text = "\n".join([f"def make({given}):", *["  " + line for line in body], "  return fast"])
+        made: dict[str, Any] = {}
+        exec(text, self.around, made)  # what the function's module names is a look-up that Python knows how to keep
+        function: Fast = made["make"](*self.space.values())
         return function
 
     # -- what is looked at -------------------------------------------------------------------------------------------------
@@ -89,7 +99,6 @@ class _Text:
         else:
             self.space["modes"] = _modes(MODES.grad, MODES.inference)
             self._miss("NESTED or not modes()")
-        self._miss(f"defaults.floating is not {self.named(defaults.floating)}")
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         names = [f"a{k}" for k in range(len(args))]
@@ -171,6 +180,7 @@ class _Text:
         self.stays: dict[int, Any] = {}  # by input
         self.values: dict[int, str] = {}
         self.draws: list[str] = []
+        self.apart: list[Any] = []  # what no argument may have memory in common with
         self.drawing = any(g.draw is not None for g in self.variant.record.given)
         for k, given in enumerate(self.variant.record.given):
             self._input(k, given)
@@ -188,7 +198,7 @@ class _Text:
                 passed.append(self.values[k])
         for k, node in enumerate(plan.program.outputs):
             self._look(f"r{k} = {self.named(maker(node))}()")
-        self._miss(f"{self.named(segment.entry.preset(preset))}({', '.join(passed)})")
+        self._miss(f"{self.named(segment.entry.preset(preset, self.apart))}({', '.join(passed)})")
         self.space["segment"] = segment
         if segment.errors:
             self._then("segment.check()")
@@ -217,13 +227,11 @@ class _Text:
             self._look(f"given = [{', '.join(self.tensors)}]")
             self._miss(f"not {self.named(variant.apart)}(given)")
             return
-        roots = self.named(frozenset(id(root(self.stays[k])) for k in variant.stored))
+        roots = {id(root(self.stays[k])) for k in variant.stored}
         others = [id(root(v)) for k, v in self.stays.items() if k not in variant.stored]
-        if len(self.space[roots]) != len(variant.stored) or not self.space[roots].isdisjoint(others):
+        if len(roots) != len(variant.stored) or not roots.isdisjoint(others):
             raise Unfit
-        for k, name in self.values.items():
-            if k not in self.stays and self.variant.record.given[k].draw is None:
-                self._miss(f"id({name} if (b := {name}.base) is None else b) in {roots}")
+        self.apart = [self.stays[k] for k in variant.stored]
 
     def _effects(self, owner: Any) -> None:
         variant = self.variant
@@ -231,7 +239,9 @@ class _Text:
         code = getattr(owner.function, "__code__", None)
         if stored and all(s is not None for s in stored):
             steps = Steps(stored, "a compiled program", None if code is None else (code, 0))
-            self._then(f"{self.named(steps)}.note()")
+            name = self.named(steps)
+            self._then(f"if {name}.lost or len({name}.orders) > 64: {name}.begin()")
+            self._then(f"{self.named(LAST)}.order = order = {self.named(next_order)}()", f"{name}.orders.append(order)")
         elif stored:
             self.space["written_by_step"] = written_by_step
             values = [self.values[k] if s is None else self.named(s) for k, s in zip(variant.stored, stored, strict=True)]
@@ -248,8 +258,9 @@ class _Text:
     def _settled(self, output: int | None) -> str:
         """The expression of an output as a tensor holds it."""
         assert output is not None
-        node = self.variant.program.outputs[output]
-        return f"r{output}[()]" if node.shape == () and node.dtype.kind in "biufc" else f"r{output}"
+        node = self.variant.record.program.outputs[output]
+        number = maker(node) is node.dtype.type
+        return f"r{output}[()]" if node.shape == () and node.dtype.kind in "biufc" and not number else f"r{output}"
 
     def _result(self) -> None:
         names = []

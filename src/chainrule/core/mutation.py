@@ -66,15 +66,20 @@ class Steps:
 
     def note(self) -> None:
         """All have been written."""
-        if self.lost:
-            self._claim()
+        if self.lost or len(self.orders) > 64:
+            self.begin()
         LAST.order = order = next_order()
         self.orders.append(order)
-        if len(self.orders) > 64:
-            self.settle()
+
+    def begin(self) -> None:
+        """Be the program that has written last, with nothing left to tell."""
+        self.settle()
+        if self.lost:
+            self._claim()
 
     def settle(self) -> None:
-        orders, self.orders = self.orders, []
+        orders = self.orders.copy()
+        self.orders.clear()
         for write in self.entries:
             write.count += len(orders)
             for order in orders:

@@ -7,6 +7,7 @@ effects in Python that a program would not repeat, and it is not compiled.
 from __future__ import annotations
 
 import builtins
+import keyword
 import operator
 import types
 from collections.abc import Callable
@@ -25,7 +26,6 @@ _EFFECTS = frozenset({"print", "input", "open", "next", "exec", "eval", "setattr
 _UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets", "subprocess", "logging", "warnings", "socket"})
 
 
-
 class Surroundings:
     """The state that a function reads.  ``why`` says what makes it one that cannot be compiled."""
 
@@ -33,6 +33,11 @@ class Surroundings:
         #: expressions, each true where something is not as it was, and what they name
         self.space: dict[str, Any] = {"_mark": _mark, "_is": operator.is_}
         self.conditions: list[str] = []
+        #: the names that the function's module has, of which the function reads some: (name, the name of its value, that of its mark)
+        self.globals: tuple[dict[str, Any], list[tuple[str, str, str]]] = (_globals(function), [])
+        self.named_globally: set[str] = set()  # the conditions that say the same
+        self._looked_up: set[tuple[str, int]] = set()
+        self._last = ("", "")
         self.why: list[str] = []
         self.optimizers: list[Any] = []
         self.tensors: set[int] = set()  # identities of those that it reaches
@@ -40,9 +45,10 @@ class Surroundings:
         self._hold: list[Any] = []  # identities stay taken
         self._names: set[str] = {"__call__", "forward", "backward", "setup_context"}
         self._kinds: list[type] = []
+        self._modules: dict[int, Any] = {}
         self._walk(function, 0)
         self._methods()
-        self._expect("{}[0]", EPOCH)
+        self._attributes()
         #: whether anything is not as it was; one function, since it is asked before every call
         self.changed: Callable[[], bool] = self._made()
 
@@ -52,7 +58,20 @@ class Surroundings:
         expression = look.format(*names)
         seen = eval(expression, self.space)
         mark = self._named(_mark(seen))
-        self.conditions.append(f"((v := {expression}) is not {self._named(seen)} and _mark(v) != {mark})")
+        held = self._named(seen)
+        self._last = (held, mark)
+        self.conditions.append(f"((v := {expression}) is not {held} and _mark(v) != {mark})")
+
+    def _global(self, name: str, space: dict[str, Any]) -> None:
+        """A name of a module is what it is now; those of the function's own module are known apart."""
+        if (name, id(space)) in self._looked_up:
+            return
+        self._looked_up.add((name, id(space)))
+        self._expect(f"{{}}[{name!r}]", space)
+        around, names = self.globals
+        if space is around and name.isidentifier() and not keyword.iskeyword(name):
+            names.append((name, *self._last))
+            self.named_globally.add(self.conditions[-1])
 
     def _same(self, look: str, value: Any) -> None:
         """The same of an expression that makes a new object each time."""
@@ -64,7 +83,11 @@ class Surroundings:
         expression = items.format(self._named(value))
         seen = [*eval(expression, self.space)]
         held, marks = self._named(seen), self._named([*map(_mark, seen)])
-        quick = f"len({expression}) != {len(seen)} or not all(map(_is, {expression}, {held}))"
+        if isinstance(eval(expression, self.space), list) and len(seen) <= 6:  # dearer for long ones
+            each = [f"{expression}[{k}] is not {self._named(v)}" for k, v in enumerate(seen)]
+            quick = " or ".join([f"len({expression}) != {len(seen)}", *each])
+        else:
+            quick = f"len({expression}) != {len(seen)} or not all(map(_is, {expression}, {held}))"
         self.conditions.append(f"({quick}) and [*map(_mark, {expression})] != {marks}")
 
     def _named(self, value: Any) -> str:
@@ -132,6 +155,9 @@ class Surroundings:
         held = getattr(value, "__dict__", None)
         if held is not None:
             self._mapping(held, depth)
+        self._types(value)
+
+    def _types(self, value: Any) -> None:
         self._kinds += [k for k in type(value).__mro__ if not _ours(k.__module__) and k.__module__ != "builtins"]
 
     def _methods(self) -> None:
@@ -144,13 +170,32 @@ class Surroundings:
                     if name in self._names and isinstance(member, types.FunctionType):
                         self._walk(member, 1)
 
+    def _attributes(self) -> None:
+        """What modules have: looked at only when some module anywhere has got an attribute (``train()`` and ``eval()`` set one)."""
+        if not self._modules:
+            return
+        modules = [*self._modules.values()]
+        found = [_shown(m) for m in modules]
+        epoch = EPOCH.copy()
+
+        def moved() -> bool:
+            now = EPOCH[0]
+            if [_shown(m) for m in modules] != found:
+                return True
+            epoch[0] = now
+            return False
+
+        self.conditions.append(f"{self._named(EPOCH)}[0] != {self._named(epoch)}[0] and {self._named(moved)}()")
+
     def _module(self, value: Any, depth: int) -> None:
         self.tensors.update(map(id, [*value.parameters(), *value.buffers()]))
         for child in value.modules():
-            self._hold.append(child)
+            self._modules[id(child)] = child
             self._seen.add(id(child))
             if not _ours(type(child).__module__):
-                self._object(child, depth)
+                for held in vars(child).values():
+                    self._walk(held, depth + 1)
+                self._types(child)
             for hook in ("_forward_hooks", "_forward_pre_hooks"):
                 for f in getattr(child, hook, {}).values():
                     self._walk(f, depth + 1)
@@ -194,7 +239,7 @@ class Surroundings:
         for name in code.co_names:
             if name in space:
                 value = space[name]
-                self._expect(f"{{}}[{name!r}]", space)
+                self._global(name, space)
                 if isinstance(value, types.ModuleType):
                     self._imported(value, code, depth)
                 else:
@@ -219,8 +264,23 @@ class Surroundings:
                 self._walk(value, depth + 1)
 
 
+def _globals(function: Any) -> dict[str, Any]:
+    """The names of the module that a function is of."""
+    while not isinstance(function, types.FunctionType):
+        inner = getattr(function, "__func__", None) or getattr(function, "func", None) or getattr(function, "__wrapped__", None)
+        if inner is None:
+            return {}
+        function = inner
+    return function.__globals__
+
+
 def _ours(name: str) -> bool:
     return name.partition(".")[0] in ("chainrule", "torch")
+
+
+def _shown(module: Any) -> list[Any]:
+    """A module's attributes, and what its tables of parameters, children and hooks hold."""
+    return [(name, _mark(v), [(k, id(x)) for k, x in v.items()] if isinstance(v, dict) else None) for name, v in vars(module).items()]
 
 
 def _mark(value: Any) -> Any:

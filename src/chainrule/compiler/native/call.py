@@ -20,6 +20,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -35,7 +36,7 @@ DONE, BUSY, MISMATCH = 0, -1, -2
 _READ = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_ALIGNED
 _WRITE = _READ | 0x0400  # NPY_ARRAY_WRITEABLE
 _FASTCALL = 0x0080  # METH_FASTCALL: (self, pointer to arguments, how many)
-_FIXED = 8  # words of an entry's state before what is known of its arguments
+_FIXED = 10  # words of an entry's state before what is known of its arguments
 
 
 class Argument(NamedTuple):
@@ -95,8 +96,9 @@ def layout_holds() -> bool:
 
 
 # ``self`` is the array of an entry's state: where "busy" is, program, block, number of arguments, the type of arrays,
-# PyLong_FromSsize_t, PyEval_SaveThread (0: the interpreter's lock is kept), PyEval_RestoreThread, then for each argument: two types of
-# numbers (or 0), its dtype (0: any), its flags, its place in the block, its number of dimensions (-1: any), and its dimensions.
+# PyLong_FromSsize_t, PyEval_SaveThread (0: the interpreter's lock is kept), PyEval_RestoreThread, how many ranges of addresses arguments
+# must not touch, and where these are; then for each argument: two types of numbers (or 0), its dtype (0: any), its flags, its place in
+# the block, its size in bytes (0: it may touch the ranges), its number of dimensions (-1: any), and its dimensions.
 _ENTER = f"""
 define ptr @chainrule_enter(ptr %self, ptr %args, i64 %given) {{
   %held = getelementptr i8, ptr %self, i64 {HEADER}
@@ -117,6 +119,10 @@ begin:
   %block = load ptr, ptr %block.p
   %array.p = getelementptr i64, ptr %state, i64 4
   %array = load ptr, ptr %array.p
+  %ranges.p = getelementptr i64, ptr %state, i64 8
+  %ranges = load i64, ptr %ranges.p
+  %written.p = getelementptr i64, ptr %state, i64 9
+  %written = load ptr, ptr %written.p
   %first = getelementptr i64, ptr %state, i64 {_FIXED}
   br label %next
 next:
@@ -135,9 +141,11 @@ look:
   %other = load ptr, ptr %other.p
   %at.p = getelementptr i64, ptr %about, i64 4
   %at = load i64, ptr %at.p
-  %dims.p = getelementptr i64, ptr %about, i64 5
+  %bytes.p = getelementptr i64, ptr %about, i64 5
+  %bytes = load i64, ptr %bytes.p
+  %dims.p = getelementptr i64, ptr %about, i64 6
   %dims = load i64, ptr %dims.p
-  %sizes = getelementptr i64, ptr %about, i64 6
+  %sizes = getelementptr i64, ptr %about, i64 7
   %one = icmp eq ptr %type, %number
   %two = icmp eq ptr %type, %other
   %plain = or i1 %one, %two
@@ -174,7 +182,7 @@ guard:
 size:
   %j = phi i64 [ 0, %guard ], [ %j.next, %compare ]
   %sized = icmp eq i64 %j, %dims
-  br i1 %sized, label %take, label %compare
+  br i1 %sized, label %apart, label %compare
 compare:
   %mine.p = getelementptr i64, ptr %shape, i64 %j
   %mine = load i64, ptr %mine.p
@@ -183,8 +191,28 @@ compare:
   %j.next = add i64 %j, 1
   %agrees = icmp eq i64 %mine, %told
   br i1 %agrees, label %size, label %refuse
+apart:
+  %check = icmp ne i64 %bytes, 0
+  %from = ptrtoint ptr %data to i64
+  %to = add i64 %from, %bytes
+  br i1 %check, label %range, label %take
+range:
+  %k = phi i64 [ 0, %apart ], [ %k.next, %outside ]
+  %ranged = icmp eq i64 %k, %ranges
+  br i1 %ranged, label %take, label %outside
+outside:
+  %twice = shl i64 %k, 1
+  %low.p = getelementptr i64, ptr %written, i64 %twice
+  %low = load i64, ptr %low.p
+  %high.p = getelementptr i64, ptr %low.p, i64 1
+  %high = load i64, ptr %high.p
+  %k.next = add i64 %k, 1
+  %starts.before = icmp ult i64 %from, %high
+  %ends.behind = icmp ugt i64 %to, %low
+  %touches = and i1 %starts.before, %ends.behind
+  br i1 %touches, label %refuse, label %range
 take:
-  %pointer = phi ptr [ %value, %look ], [ %data, %shaped ], [ %data, %size ]
+  %pointer = phi ptr [ %value, %look ], [ %data, %shaped ], [ %data, %apart ], [ %data, %range ]
   %place = getelementptr ptr, ptr %block, i64 %at
   store ptr %pointer, ptr %place
   %i.next = add i64 %i, 1
@@ -300,19 +328,22 @@ class Entry:
         self.enter: Callable[..., int] = self._opened(range(len(self.arguments)), self._block) if objects else self._asked
         _ENTRIES.add(self)
 
-    def _opened(self, places: Sequence[int], block: np.ndarray[Any, Any]) -> Callable[..., int]:
+    def _opened(self, places: Sequence[int], block: np.ndarray[Any, Any], apart: Sequence[Any] = ()) -> Callable[..., int]:
         """The built-in function that takes the arguments of these places, and finds all others in the block."""
+        ranges = np.array([x for a in apart for x in (a.ctypes.data, a.ctypes.data + a.nbytes)], np.int64)
         door = _door()
         hold = (door.save, door.restore) if self._release else (0, 0)
         state = [self.busy.ctypes.data, self._address, block.ctypes.data, len(places), id(np.ndarray), door.make_int, *hold]
+        state += [len(apart), ranges.ctypes.data]
         held = np.array(state + [word for k in places for word in _guard(self.arguments[k], k)], np.int64)
-        self._presets.append((held, block))
+        self._presets.append((held, block, ranges))
         return door.open(held)
 
-    def preset(self, arrays: Mapping[int, np.ndarray[Any, Any]]) -> Callable[..., int]:
+    def preset(self, arrays: Mapping[int, np.ndarray[Any, Any]], apart: Sequence[np.ndarray[Any, Any]] = ()) -> Callable[..., int]:
         """What :attr:`enter` is when these arguments, by place, are always the same arrays: it takes the others, in order.
 
-        The arrays fit, and whoever keeps the function keeps them and this entry.
+        An array that has memory in common with one of ``apart`` is a mismatch.  The arrays fit, and whoever keeps the function keeps
+        them and this entry.
         """
         places = [k for k in range(len(self.arguments)) if k not in arrays]
         if not self._objects:
@@ -320,13 +351,15 @@ class Entry:
 
             def enter(*given: Any) -> int:
                 left = iter(given)
+                if any(np.may_share_memory(x, a) for x in given for a in apart if isinstance(x, np.ndarray)):
+                    return MISMATCH
                 return self._asked(*[next(left) if x is None else x for x in known]) if len(given) == len(places) else MISMATCH
 
             return enter
         block = self._block.copy()
         for k, array in arrays.items():
             block[k] = array.ctypes.data
-        return self._opened(places, block)
+        return self._opened(places, block, apart)
 
     def bind(self, index: int, array: np.ndarray[Any, Any]) -> None:
         """Let the fixed pointer ``index`` be to this array's first element, and keep the array."""
@@ -383,10 +416,20 @@ class Entry:
 def _guard(a: Argument, place: int) -> list[int]:
     """What the machine function compares an argument with."""
     if a.shape is None:
-        return [0, 0, 0, 0, place, -1]
+        return [0, 0, 0, 0, place, 0, -1]
     assert a.dtype is not None
     numbers = [id(t) for t in a.numbers()]
-    return [*numbers, *[0] * (2 - len(numbers)), id(np.dtype(a.dtype.type)), _WRITE if a.written else _READ, place, len(a.shape), *a.shape]
+    size = 0 if a.fresh else prod(a.shape) * a.dtype.itemsize
+    return [
+        *numbers,
+        *[0] * (2 - len(numbers)),
+        id(np.dtype(a.dtype.type)),
+        _WRITE if a.written else _READ,
+        place,
+        size,
+        len(a.shape),
+        *a.shape,
+    ]
 
 
 def _told(a: Argument) -> str:
