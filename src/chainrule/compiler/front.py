@@ -112,7 +112,7 @@ class Compiled:
             surroundings = Surroundings(self.function)
         begun = perf_counter()
         try:
-            found = capture(self.function, args, kwargs, surroundings.optimizers)
+            found = capture(self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed)
         finally:
             first.end()
         captured = perf_counter() - begun
@@ -223,13 +223,20 @@ def default_engine() -> Engine:
 
 
 def _native(program: Program) -> Any:
+    return _unless_known(program, lambda: program)
+
+
+def _unless_known(program: Program, simplified: Callable[[], Program]) -> Any:
     from .native.run import TooLong
     from .native.stored import obtained
 
     try:
-        return obtained(program)
+        return obtained(program, simplified)
     except TooLong:
-        return prepare(program)
+        return prepare(simplified())
+
+
+_native.unless_known = _unless_known  # type: ignore[attr-defined]
 
 
 def _key(args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> Any:

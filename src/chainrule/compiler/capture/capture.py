@@ -15,6 +15,7 @@ from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
 from .joint import Joint, joint
+from .ready import Engine, Ready
 from .recorder import Given, Placed, Recorder, live_tensors
 from .value import Captured, Cell
 
@@ -62,7 +63,9 @@ class Record(NamedTuple):
     cleared: list[Tensor]  # tensors whose ``grad`` is None afterwards
     joint: Joint | None  # the backward pass of results that have a history
     gradients: list[tuple[Tensor, Any]]  # tensors and the ``grad`` that they must have for the program to be right
+    recorded: list[tuple[Tensor, bool]]  # tensors that it read, and whether they had to require grad
     places: list[Placed]
+    ready: Ready | None = None  # the program with its engine, where it has run already
 
 
 class Captive(NamedTuple):
@@ -74,12 +77,14 @@ class Captive(NamedTuple):
 
 
 def capture(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = ()
-) -> Captive:
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (),
+    engine: Engine | None = None, changed: Callable[[], bool] = lambda: False,
+) -> Captive:  # fmt: skip
     """Call the function; its effects and result are those of an ordinary call.
 
     ``optimizers`` are those whose state goes back should the
-    function ask of a captured value what only an array has; it is then called again, uncaptured.
+    function ask of a captured value what only an array has; it is then called again, uncaptured.  Where the record will be used, which it
+    is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.
     """
     recorder = Recorder()
     recorder.arguments = {id(t) for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
@@ -106,7 +111,10 @@ def capture(
         gc.collect(0)
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
-            recorder.finish(record if record is None or record.joint is None else None)
+            if record is not None and record.joint is None and engine is not None and not recorder.breaks and not changed():
+                record = record._replace(ready=recorder.finish(record, engine))
+            else:
+                recorder.finish(record if record is None or record.joint is None else None)
             if record is not None and record.joint is not None:
                 _join(record, recorder)
         return Captive(result, record if not recorder.breaks else None, recorder.breaks)
@@ -178,7 +186,8 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
         return None
     recorder.wanted = left.cells
     return Record(
-        recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients, recorder.places()
+        recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients,
+        left.recorded, recorder.places(),
     )  # fmt: skip
 
 
@@ -194,6 +203,7 @@ class _Left:
         self.rebound: list[Rebound] = []
         self.cleared: list[Tensor] = []
         self.gradients: list[tuple[Tensor, Any]] = []
+        self.recorded: list[tuple[Tensor, bool]] = []
         self.known: set[int] = set()
 
     def place(self, value: Captured) -> Place:
@@ -234,6 +244,8 @@ class _Left:
     def tensors(self, before: dict[int, Any]) -> None:
         """Take up what became of the tensors that were there, and of their gradients."""
         for (tensor, raw, mine), history in zip(self.recorder.swapped, self.recorder.histories, strict=True):
+            if mine._cell is not None:
+                self.recorded.append((tensor, history is not None))
             if tensor._gn is not history:
                 self.recorder.note("a tensor that was there before gets another place on the tape")
             if tensor._value is not mine:

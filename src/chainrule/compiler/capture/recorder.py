@@ -25,6 +25,7 @@ from ...core.tensor import Tensor
 from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
 from . import build, window
+from .ready import Engine, Ready
 from .symbolic import Unsupported
 from .value import Captured, Cell
 
@@ -265,8 +266,11 @@ class Recorder:
         for tensor, raw, _ in self.swapped:
             tensor._value = raw
 
-    def finish(self, record: Any = None) -> None:
-        """Compute every cell that is alive (of a record: what it gives) and give all tensors arrays again."""
+    def finish(self, record: Any = None, engine: Engine | None = None) -> Ready | None:
+        """Compute every cell that is alive (of a record: what it gives) and give all tensors arrays again.
+
+        With an ``engine`` the record's program is made ready and computes it.
+        """
         self.closed = True
         MODES.recorder = None
         made = [c for c in self.cells if c.array is None] if record is None else list(self.wanted or ())
@@ -275,7 +279,13 @@ class Recorder:
         stores = [(k, c) for k, c in enumerate(kept) if c.written]
         self.program.stores = [(k, c.node) for k, c in stores]
         inputs = [memory_of(c.array) for c in kept]
-        outputs = execute(self.program, inputs)
+        ready = None
+        try:
+            ready = None if engine is None else Ready(self.program, engine)
+            outputs = execute(self.program, inputs) if ready is None else ready.run(inputs, ())
+        except BaseException:
+            self.discard()
+            raise
         for cell, array in zip(made, outputs, strict=True):
             self.arrays[id(cell)] = array
         self._alive = made
@@ -286,6 +296,7 @@ class Recorder:
             else:
                 self.arrays[id(cell)] = inputs[k]
         self._restore()
+        return ready
 
     def _restore(self) -> None:
         given = {id(mine): raw for _, raw, mine in self.swapped}

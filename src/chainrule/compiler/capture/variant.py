@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,16 +13,12 @@ from ...core.node import Slot
 from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
-from ..passes.simplify import simplify
 from ..program.ir import Program
-from ..state import LOADS
 from .capture import Marked, Place, Record, Same
 from .joint import Joint, node_of
+from .ready import Engine, Ready
 from .recorder import memory_of, settled
 from .window import VALUE, memory_for, start_of
-
-Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
-Engine = Callable[[Program], Run]
 
 
 class Variant:
@@ -33,11 +28,9 @@ class Variant:
     """
 
     def __init__(self, record: Record, arguments: list[Tensor], engine: Engine, reached: Container[int] = ()) -> None:
-        begun, before = perf_counter(), dict(LOADS)
         self.record = record
-        self.program = simplify(record.program)
-        simplified = perf_counter()
-        self.run = engine(self.program)
+        self.ready = ready = record.ready or Ready(record.program, engine)
+        self.run = ready.run
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
         self.finders = [Finder(position.get(id(g.tensor)), g.tensor, g.kind, g.draw) for g in record.given]
@@ -54,15 +47,22 @@ class Variant:
         self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
         self.cleared = [_source(t, position) for t in record.cleared]
         self.gradients = [(_source(t, position), grad) for t, grad in record.gradients]
+        self.recorded = [(t, requires) for t, requires in record.recorded if id(t) not in position]
         self.plain = not record.rebound and not record.cleared and not stored
         joint = record.joint
-        self.backward = None if joint is None else engine(simplify(joint.program))
+        back = None if joint is None else Ready(joint.program, engine)
+        self.backward = None if back is None else back.run
         #: how long making it took, by stage; and whether its machine code came from disk (None: there is none)
-        self.seconds = {"simplify": simplified - begun, "machine code": perf_counter() - simplified}
-        self.loaded = None if before == LOADS else before["compiled"] == LOADS["compiled"]
+        self.seconds = {k: s + (0.0 if back is None else back.seconds[k]) for k, s in ready.seconds.items()}
+        self.loaded = ready.loaded
         self.sources = [] if joint is None else [_source(s, position) for s in joint.sources]
         self.count = 0 if joint is None else len(record.program.outputs) - len(joint.kept)
         self.single = len(self.leaves) == 1 and record.structure.is_leaf()
+
+    @property
+    def program(self) -> Program:
+        """What it computes, without what it need not."""
+        return self.ready.program
 
     def inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """What a call with these arguments gives the program."""
@@ -71,6 +71,8 @@ class Variant:
 
     def fits(self, arguments: Sequence[Tensor]) -> bool:
         """Whether the gradients are there that the program adds to, and memory lies, and is shared, as when it was captured."""
+        if not all((tensor._gn is not None) is requires for tensor, requires in self.recorded):
+            return False
         return all(find(arguments)._grad is grad for find, grad in self.gradients) and self._laid_out(arguments)
 
     def _laid_out(self, arguments: Sequence[Tensor]) -> bool:

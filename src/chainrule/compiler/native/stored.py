@@ -25,10 +25,10 @@ from .target import Target, host
 _SETTINGS = ("CHAINRULE_CHECK",)  # of the environment: what changes the code that is written
 
 
-def obtained(program: Program, prepared: Callable[[Program], Program] = lambda p: p) -> Runner:
+def obtained(program: Program, simplified: Callable[[], Program] | None = None) -> Runner:
     """The program as a function of (inputs, scalars), from the cache or newly compiled.
 
-    ``prepared(program)`` is what is compiled.  Raises TooLong for a program that has to run on NumPy.
+    ``simplified`` gives what is compiled, if not the program itself.  Raises TooLong for a program that has to run on NumPy.
     """
     target = host()
     key = key_of(program, target)
@@ -37,7 +37,7 @@ def obtained(program: Program, prepared: Callable[[Program], Program] = lambda p
         return found
     from .engine import build
 
-    return build(prepared(program), target, key)
+    return build(program if simplified is None else simplified(), target, key)
 
 
 def key_of(program: Program, target: Target) -> str | None:
