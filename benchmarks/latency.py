@@ -37,6 +37,8 @@ STAGES = {
     "chainrule.compiler.passes.simplify:simplify": "simplify",
     "chainrule.compiler.schedule.fuse:fuse": "fuse",
     "chainrule.compiler.native.engine:build": "emit",
+    "chainrule.compiler.native.stored:key_of": "key",
+    "chainrule.compiler.native.stored:restored": "restore",
     "chainrule.compiler.native.jit:compile_text": "LLVM",
     "chainrule.compiler.native.jit:load": "load",
     "chainrule.compiler.native.pool:_the_pool": "pool",
@@ -128,7 +130,7 @@ def child(name: str, staged: bool) -> None:
     marks.append(time.perf_counter())
     spans = dict(zip(("compile", "call", "after"), (b - a for a, b in zip(marks, marks[1:])), strict=True))
     why = [] if made.programs() else made.reasons
-    print(json.dumps({"spans": spans, "stages": stages, "calls": calls, "why": why, "llvmlite": "llvmlite" in sys.modules}))
+    print(json.dumps({"spans": spans, "stages": stages, "calls": calls, "why": why, "llvmlite": "llvmlite.binding" in sys.modules}))
 
 
 def measured(name: str, cache: str, bytecode: str, staged: bool) -> dict[str, Any]:
