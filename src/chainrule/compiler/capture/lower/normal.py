@@ -57,12 +57,19 @@ def logsumexp(x: Node, *, dim: Any, keepdim: bool) -> Node:
 
 
 def _averages(x: Node, dims: Ints) -> Node:
+    """The means over ``dims``, which are gone: what is computed of them further on belongs to the row, not to its elements."""
     count = prod([x.shape[d] for d in dims])
-    return build.div(build.sum_of(x, dims, True), build.number(x, max(1, count)))
+    return build.div(build.sum_of(x, dims, False), build.number(x, max(1, count)))
+
+
+def _along(rows: Node, like: Node, dims: Ints) -> Node:
+    """What belongs to rows, at each of their elements."""
+    kept = [1 if d in dims else n for d, n in enumerate(like.shape)]
+    return build.expand(build.reshape(rows, kept), like.shape)
 
 
 def _moments(x: Node, dims: Ints) -> tuple[Node, Node]:
-    centred = build.sub(x, _averages(x, dims))
+    centred = build.sub(x, _along(_averages(x, dims), x, dims))
     return centred, _averages(build.mul(centred, centred), dims)
 
 
@@ -76,7 +83,8 @@ def normalise(x: Node, weight: Node | None, bias: Node | None, *, split: Ints, d
     if not x.size:
         raise Unsupported("nothing to normalise")
     centred, variance = _moments(build.reshape(_wide(x), split), dims)
-    r = build.div(centred, build.mapped("sqrt", build.add(variance, build.number(variance, eps))))
+    deviation = build.mapped("sqrt", build.add(variance, build.number(variance, eps)))
+    r = build.div(centred, _along(deviation, centred, dims))
     return build.cast(_affine(build.reshape(r, x.shape), weight, bias, affine), x.dtype)
 
 
@@ -99,13 +107,13 @@ def batch_norm_eval(x: Node, weight: Node | None, bias: Node | None, mean: Node,
 
 def _standard(x: Node, dims: Ints, eps: float) -> tuple[Node, Node]:
     normal, variance = _moments(x, dims)
-    inverse = build.mapped("rsqrt", build.add(variance, build.number(variance, eps)))
+    inverse = _along(build.mapped("rsqrt", build.add(variance, build.number(variance, eps))), x, dims)
     return build.mul(normal, inverse), inverse
 
 
 def _projected(t: Node, normal: Node, inverse: Node, dims: Ints) -> Node:
-    r = build.sub(t, _averages(t, dims))
-    r = build.sub(r, build.mul(normal, _averages(build.mul(t, normal), dims)))
+    r = build.sub(t, _along(_averages(t, dims), t, dims))
+    r = build.sub(r, build.mul(normal, _along(_averages(build.mul(t, normal), dims), t, dims)))
     return build.mul(r, inverse)
 
 
