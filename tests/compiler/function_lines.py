@@ -44,6 +44,9 @@ INTEGER = (
     "{} / {}", "-{}", "{}.abs()",
     "{} // {}", "{} % {}", "torch.bitwise_and({}, 7)", "{}.clamp(-3, 3)", "{} ** 2", "torch.gcd({}, {})",
 )  # fmt: skip
+LOGIC = (
+    "~{}", "{0} & {0}.flip(0)", "{}.any()", "{}.float()", "{}.sum()", "{}.long() * 2", "{0} | {0}.all()", "torch.where({}, 1.0, 0.0)",
+)  # fmt: skip
 CASTS = (
     "{}.float()", "{}.double()", "{}.to(torch.float32)", "{}.clamp(-100, 100).nan_to_num().long()", "{}.bool()", "{}.type(torch.float64)",
     "{}.nan_to_num().clamp(-9, 9).int()", "{}.half()", "{}.bfloat16()", "{}.detach()", "{}.clone()", "{}.contiguous()",
@@ -164,7 +167,7 @@ def integer(w: Writer) -> str | None:
 
 def logic(w: Writer) -> str | None:
     x = w.some(lambda t: t.dtype is T.bool)
-    return x and w.pick(("~{}", "{0} & {0}.flip(0)", "{}.any()", "{}.float()", "{}.sum()", "{}.long() * 2", "{0} | {0}.all()", "torch.where({}, 1.0, 0.0)")).format(x)
+    return x and w.pick(LOGIC).format(x)
 
 
 def listed(texts: tuple[str, ...], anything: bool = False) -> Family:

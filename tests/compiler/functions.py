@@ -7,6 +7,7 @@ library refuses is dropped.  What the texts say is checked by :mod:`.differentia
 from __future__ import annotations
 
 import linecache
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -196,7 +197,9 @@ class Writer:
     def run(self, text: str) -> bool:
         """Write a statement if it can be run."""
         try:
-            exec(text, self.space)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                exec(text, self.space)
         except (RuntimeError, ValueError, TypeError, IndexError):
             return False
         self.lines.append(text)

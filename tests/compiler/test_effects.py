@@ -67,3 +67,32 @@ def test_what_becomes_part_of_a_graph_is_no_program() -> None:
     w.sum().backward()
     equal(p.grad, torch.full((3,), 3 * 4.0))
     assert not run.programs() and "place on the tape" in run.reasons[0][0]
+
+
+def test_a_number_and_its_views_are_one_memory_after_a_capture_that_ended() -> None:
+    def f(x: Any) -> Any:
+        v = x * 2
+        v[v > 0] = 0.5
+        return v
+
+    run = compiled(f)
+    for k in (1, -1, 2):
+        equal(run(torch.tensor(float(k))), torch.tensor(0.5 if k > 0 else 2.0 * k))
+
+
+def test_backward_may_need_what_only_a_host_call_gives_besides() -> None:
+    run = compiled(lambda x: x.sort(-1)[0])
+    for k in range(3):
+        x = torch.tensor([2.0, 1.0 + k, 3.0], requires_grad=True)
+        (run(x) * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
+        equal(x.grad, torch.tensor([2.0, 1.0, 3.0] if k == 0 else [1.0, 2.0, 3.0]))
+    assert run.programs(), run.reasons
+
+
+def test_gradients_of_numbers_are_numbers() -> None:
+    w = torch.tensor(2.0, requires_grad=True)
+    run = compiled(lambda: w * 3)
+    for k in range(1, 4):
+        run().backward()
+        equal(w.grad, torch.tensor(3.0 * k))
+    assert run.programs(), run.reasons

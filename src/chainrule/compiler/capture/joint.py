@@ -93,7 +93,7 @@ def _cut(nodes: list[Value], inside: set[int], cotangents: list[Value]) -> tuple
     for node in ordered(nodes):
         if node.op in ("const", "iota"):
             made[id(node)] = node
-        elif id(node) in inside:
+        elif id(node) in inside or (node.op == "item" and id(node.args[0]) in inside):  # of a call, other results may be needed
             made[id(node)] = Value("input", (), node.shape, node.dtype, {"index": 0})
             crossing.append(node)
         elif any(node is c for c in cotangents):
@@ -136,7 +136,7 @@ class CompiledBackward(Node):
         return [] if self.saved is None else [(f"saved{k}", v) for k, v in enumerate(self.saved)]
 
     def pull(self, g: Any) -> Sequence[Any]:
-        sent = [np.zeros(s, d) if c is None else np.ascontiguousarray(c) for c, (s, d) in zip(g, self.shapes, strict=True)]
+        sent = [np.zeros(s, d) if c is None else np.asarray(c, order="C") for c, (s, d) in zip(g, self.shapes, strict=True)]
         return [r[()] if r.ndim == 0 else r for r in self.run([*map(np.asarray, self.saved), *sent], ())]
 
     def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:

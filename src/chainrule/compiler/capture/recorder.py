@@ -7,7 +7,6 @@ far, and the function goes on with arrays: so a capture never fails, it only end
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from ...core.tensor import Tensor
 from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
 from . import build, window
+from .census import Census
 from .ready import Engine, Ready
 from .symbolic import Unsupported
 from .value import Captured, Cell
@@ -57,30 +57,12 @@ def user_line() -> str:
     return "" if frame is None else place_of(frame)
 
 
-def tensor_types() -> set[type]:
-    """Tensor and all that inherit from it."""
-    found: set[type] = {Tensor}
-    stack: list[type] = [Tensor]
-    sub: type
-    while stack:
-        for sub in stack.pop().__subclasses__():
-            if sub not in found:
-                found.add(sub)
-                stack.append(sub)
-    return found
-
-
-def live_tensors() -> list[Tensor]:
-    """Every tensor of the process."""
-    types = tensor_types()
-    return [o for o in gc.get_objects() if type(o) in types]
-
-
 class Recorder:
     """The state of one capture; used by :func:`chainrule.compiler.capture.capture.capture`."""
 
     def __init__(self) -> None:
         self.thread = get_ident()
+        self.census = Census()
         self.closed = False
         self.program = Program()
         self.given: list[Given] = []
@@ -301,15 +283,19 @@ class Recorder:
     def _restore(self) -> None:
         given = {id(mine): raw for _, raw, mine in self.swapped}
         rewritten = {id(c) for c in self._keep if c.written}
-        for tensor in live_tensors():
-            value = tensor.__dict__.get("_value")
-            if type(value) is not Captured or value.recorder is not self:
-                continue
+        mine = [t for t in self.census.now() if type(v := t.__dict__.get("_value")) is Captured and v.recorder is self]
+        values = {id(t._value): t._value for t in mine}
+        sharers = Counter(id(v._cell) for v in values.values())
+        for tensor in mine:
+            value = tensor._value
             raw = given.get(id(value))
-            if raw is None or (isinstance(raw, np.generic) and id(value._cell) in rewritten):
+            shared = value._cell is not None and sharers[id(value._cell)] > 1  # a number would have no memory in common with its views
+            if raw is None or (isinstance(raw, np.generic) and (shared or id(value._cell) in rewritten)):
                 cell = value.cell
-                array = self.arrays.get(id(cell))
-                tensor._value = settled(value.array_of(np.asarray(cell.array if array is None else array)))
+                if id(cell) not in self.arrays:
+                    self.arrays[id(cell)] = np.asarray(cell.array)
+                seen = value.array_of(np.asarray(self.arrays[id(cell)]))
+                tensor._value = seen if shared else settled(seen)
             else:
                 tensor._value = raw
                 if value._cell is not None and id(value._cell) in rewritten:
@@ -343,4 +329,4 @@ def settled(array: Any) -> Any:
     return array[()] if array.ndim == 0 and array.dtype.kind in "biufc" else array
 
 
-__all__: Sequence[str] = ["Given", "Recorder", "live_tensors", "memory_of", "settled"]
+__all__: Sequence[str] = ["Given", "Recorder", "memory_of", "settled"]
