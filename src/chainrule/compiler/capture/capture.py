@@ -16,7 +16,7 @@ from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
 from .joint import Joint, joint
 from .ready import Engine, Ready
-from .recorder import Given, Placed, Recorder, live_tensors
+from .recorder import Given, Placed, Recorder
 from .value import Captured, Cell
 
 
@@ -86,11 +86,11 @@ def capture(
     function ask of a captured value what only an array has; it is then called again, uncaptured.  Where the record will be used, which it
     is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.
     """
-    recorder = Recorder()
-    recorder.arguments = {id(t) for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
     collecting = gc.isenabled()
     gc.disable()
-    tensors = live_tensors()
+    recorder = Recorder()
+    recorder.arguments = {id(t) for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+    tensors = recorder.census.tensors
     before = {id(t): t._grad for t in tensors if t._grad is not None}
     undo = Undo(tensors, optimizers)
     try:
@@ -139,7 +139,7 @@ class Undo:
     def __init__(self, tensors: Sequence[Tensor], optimizers: Sequence[Any]) -> None:
         self.tensors = [(t, t._grad, t._gn) for t in tensors]
         self.states = [(o, {p: dict(s) for p, s in o.state.items()}) for o in optimizers]
-        self.generator = default_generator._get_state_array()
+        self.generator = default_generator.clone_state()
 
     def restore(self) -> None:
         for tensor, grad, gn in self.tensors:
@@ -153,7 +153,7 @@ class Undo:
                     optimizer.state[p].update(states[p])
                 else:
                     del optimizer.state[p]
-        default_generator._set_state_array(self.generator)
+        default_generator._set_state_array(self.generator._get_state_array())
 
 
 def _join(record: Record, recorder: Recorder) -> None:
@@ -267,7 +267,7 @@ class _Left:
 
     def escaped(self) -> bool:
         """Whether a tensor that the call made lives on unknown."""
-        for tensor in live_tensors():
+        for tensor in self.recorder.census.now():
             value = tensor.__dict__.get("_value")
             mine = type(value) is Captured and value.recorder is self.recorder
             if mine and id(tensor) not in self.originals and id(tensor) not in self.known:
