@@ -232,3 +232,48 @@ SCALE = 3.0
 
 def _scaled(x: Any) -> Any:
     return x * SCALE
+
+
+def test_parameters_that_are_frozen_are_left_alone() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x: Any) -> Any:
+        loss = model(x).square().sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    run = settled(Counted(step), torch.ones(4, 3))
+    model.weight.requires_grad_(False)
+    before, bias = model.weight.clone(), model.bias.clone()
+    for _ in range(3):
+        run(torch.ones(4, 3))
+    assert torch.equal(model.weight, before)
+    assert not torch.equal(model.bias, bias)
+    model.weight.requires_grad_(True)
+    run(torch.ones(4, 3))
+    assert not torch.equal(model.weight, before)
+
+
+def test_results_with_a_history_take_the_short_way() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    run = settled(Counted(lambda x, y: (model(x), (x * y).sum(), x > 0)), torch.ones(5, 3), torch.ones(5, 3, requires_grad=True))
+    for _ in range(3):
+        x, y = torch.randn(5, 3), torch.randn(5, 3, requires_grad=True)
+        z = y * 2
+        got, expected = run(x, z), (model(x), (x * z).sum(), x > 0)
+        assert got[0].grad_fn is not None and not got[2].requires_grad
+        sources = [*model.parameters(), y]
+        a = torch.autograd.grad(got[0].square().sum() + got[1], sources, retain_graph=True)
+        b = torch.autograd.grad(expected[0].square().sum() + expected[1], sources)
+        assert all(torch.allclose(p, q, atol=1e-5) for p, q in zip(a, b, strict=True))
+    assert run.long == 0
+    out = run(x, z)[0]
+    with torch.no_grad():
+        model[2].weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()

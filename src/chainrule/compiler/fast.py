@@ -15,10 +15,11 @@ from ..core.dtype import defaults
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
 from ..core.mutation import LAST, Steps, root, written_by_step
-from ..core.node import next_order
+from ..core.node import LEAF, Slot, next_order
 from ..core.tensor import Tensor, new
 from ..utils import _pytree as pytree
 from .capture.capture import Marked, Place
+from .capture.joint import node_of
 from .capture.reads import Surroundings
 from .capture.variant import Found, Variant
 from .capture.window import VALUE, layout
@@ -137,7 +138,7 @@ class _Text:
         variant = self.variant
         plan = getattr(variant.run, "plan", None)
         record = variant.record
-        simple = record.joint is None and not record.places and all(g.kind == VALUE for g in record.given)
+        simple = not record.places and all(g.kind == VALUE for g in record.given)
         for k, tensor in variant.shared:
             self._miss(f"{self.tensors[k]} is not {self.named(tensor)}")
         if plan is None or not simple or not plan.straight() or self._unusual_leaves():
@@ -146,6 +147,8 @@ class _Text:
             return
         looked_at = {f.position for f in variant.finders}  # by the machine code
         self._shapes([k for k in range(len(self.tensors)) if k not in looked_at])
+        for tensor, requires in variant.recorded:
+            self._miss(f"{self.named(tensor)}._gn is {'' if requires else 'not '}None")
         for find, grad in variant.gradients:
             self._miss(f"{self._tensor(find)}._grad is not {self.named(grad)}")
         self._enter(plan)
@@ -263,9 +266,8 @@ class _Text:
         return f"r{output}[()]" if node.shape == () and node.dtype.kind in "biufc" and not number else f"r{output}"
 
     def _result(self) -> None:
-        names = []
-        for k, leaf in enumerate(self.variant.leaves):
-            names.append(self._leaf(f"t{k}", leaf))
+        names = [self._leaf(f"t{k}", leaf) for k, leaf in enumerate(self.variant.leaves)]
+        self._history(names)
         structure = self.variant.record.structure
         if self.variant.single:
             self._then(f"return {names[0]}")
@@ -276,6 +278,22 @@ class _Text:
         else:
             self.space["unflatten"] = pytree.tree_unflatten
             self._then(f"return unflatten([{', '.join(names)}], {self.named(structure)})")
+
+    def _history(self, names: list[str]) -> None:
+        """Put the results on the tape, where they have a history."""
+        variant, joint = self.variant, self.variant.record.joint
+        if joint is None:
+            return
+        outputs = variant.record.program.outputs
+        inputs = [self.named(self.stays[k]) if k in self.stays else self.values[k] for k in joint.given]
+        saved = ", ".join([*[f"r{k}" for k in range(variant.count, len(outputs))], *inputs])
+        places = [variant.leaves[k] for k in joint.results]
+        shapes = [(outputs[p.output].shape, outputs[p.output].dtype) for p in places if isinstance(p, Place) and p.output is not None]
+        edges = ", ".join([f"{self._tensor(s)} if {self._tensor(s)}._gn is LEAF else {self._tensor(s)}._gn" for s in variant.sources])
+        self.space |= {"node_of": node_of, "Slot": Slot, "LEAF": LEAF, "joint": joint}
+        self._then(f"node = node_of(joint, {self.named(variant.backward)}, [{saved}], [{edges}], {self.named(shapes)})")
+        for index, k in enumerate(joint.results):
+            self._then(f"{names[k]}._gn = Slot(node, {index})")
 
     def _leaf(self, name: str, leaf: Any) -> str:
         if type(leaf) is Found:
