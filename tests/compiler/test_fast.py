@@ -277,3 +277,17 @@ def test_results_with_a_history_take_the_short_way() -> None:
         model[2].weight.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         out.sum().backward()
+
+
+def test_arguments_in_lists_and_dicts_take_the_short_way() -> None:
+    def f(batch: Any, more: Any = ()) -> Any:
+        return batch["x"] * batch["scale"] + sum(m.sum() for m in more)
+
+    batch = {"x": torch.ones(3), "scale": 2, "name": "first"}
+    run = settled(Counted(f), batch, [torch.ones(2), torch.ones(1)])
+    assert run({**batch, "x": torch.zeros(3)}, [torch.ones(2), torch.ones(1)]).tolist() == [3.0] * 3
+    assert run.long == 0
+    for others in ([torch.ones(2)], (torch.ones(2), torch.ones(1)), [torch.ones(2), torch.ones(4)]):
+        assert torch.equal(run(batch, others), f(batch, others))
+    assert run({"scale": 2, "x": torch.ones(3), "name": "first"}, [torch.ones(2), torch.ones(1)]).tolist() == [5.0] * 3
+    assert run({**batch, "scale": 3}, [torch.ones(2), torch.ones(1)]).tolist() == [6.0] * 3

@@ -112,8 +112,8 @@ class _Text:
             self._miss("kwargs")
         for name, a in zip(names, [*args, *kwargs.values()], strict=True):
             self._argument(name, a)
-        ids = [id(a) for a in [*args, *kwargs.values()] if isinstance(a, Tensor)]
-        if len(set(ids)) != len(ids):
+        order = [id(a) for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
+        if len(set(order)) != len(order) or order != [id(a) for a in self.given]:
             raise Unfit
         for k, name in enumerate(self.tensors):
             for other in self.tensors[:k]:
@@ -127,6 +127,14 @@ class _Text:
             self._miss(f"type({name}) is not {kind} or {name}._gn is {'not ' if a._gn is None else ''}None")
         elif isinstance(a, _PLAIN):
             self._miss(f"type({name}) is not {kind} or {name} != {self.named(a)}")
+        elif type(a) in (list, tuple, dict):
+            inner = [f"{name}_{k}" for k in range(len(a))]
+            same = f"len({name}) != {len(a)}" if type(a) is not dict else f"[*{name}] != {self.named([*a])}"
+            self._miss(f"type({name}) is not {kind} or {same}")
+            if inner:
+                self._look(f"{', '.join(inner)}, = {name}{'.values()' if type(a) is dict else ''}")
+            for part, value in zip(inner, a.values() if isinstance(a, dict) else a, strict=True):
+                self._argument(part, value)
         elif isinstance(a, (list, tuple, dict, set)):
             raise Unfit
         else:
