@@ -353,3 +353,51 @@ def test_cotangents_of_the_user_are_not_taken(kernels):
     y = x * 2
     T.autograd.backward([y, y], [g, g])
     assert bool((g == 1).all()) and bool((x.grad == 7).all())
+
+
+OPTIMIZERS = {
+    "SGD": lambda p: T.optim.SGD(p, lr=0.1), "SGD, momentum": lambda p: T.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "SGD, nesterov": lambda p: T.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, maximize=True),
+    "Adam": lambda p: T.optim.Adam(p, lr=0.01), "AdamW": lambda p: T.optim.AdamW(p, lr=0.01, amsgrad=True),
+    "RMSprop": lambda p: T.optim.RMSprop(p, lr=0.01, momentum=0.5), "Adagrad": lambda p: T.optim.Adagrad(p, lr=0.01),
+    "Adadelta": lambda p: T.optim.Adadelta(p), "NAdam": lambda p: T.optim.NAdam(p, lr=0.01), "Adamax": lambda p: T.optim.Adamax(p),
+    "RAdam": lambda p: T.optim.RAdam(p, lr=0.01),
+}  # fmt: skip
+
+
+def trained(make, steps=8):
+    p = T.nn.Parameter(T.tensor(numbers(200, 300)))
+    small = T.nn.Parameter(T.tensor(numbers(10, seed=1)))
+    optimizer = make([p, small])
+    schedule = T.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    memory = p.data_ptr()
+    for k in range(steps):
+        p.grad = T.tensor(numbers(200, 300, seed=10 + k))
+        small.grad = T.tensor(numbers(10, seed=10 + k))
+        optimizer.step()
+        schedule.step()
+    assert p.data_ptr() == memory
+    state = [v.numpy() for s in optimizer.state.values() for v in s.values()]
+    return [p.detach().numpy(), small.detach().numpy(), *state], p._version
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_of_optimizers(name, kernels):
+    got, version = trained(OPTIMIZERS[name])
+    taken = kernels.calls
+    want, same = with_numpy(lambda: trained(OPTIMIZERS[name]))
+    for a, b in zip(got, want, strict=True):
+        assert a.dtype == b.dtype and a.shape == b.shape
+        agree(a, b, "f4", 32.0)
+    assert version == same
+    assert taken >= 7 and sum("step" in key for key in kernels.table) == 1, [k for k in kernels.table if "step" in k]
+
+
+def test_a_step_whose_arrays_overlap_is_numpys(kernels):
+    p = T.nn.Parameter(T.tensor(numbers(N)))
+    p.grad = p.detach()
+    optimizer = T.optim.SGD([p], lr=0.5)
+    want = p.detach().numpy() * np.float32(0.5)
+    optimizer.step()
+    agree(p.detach().numpy(), want, "f4")
+    assert kernels.calls == 0

@@ -28,6 +28,9 @@ class Kernels(Protocol):
     def copy(self, array: Any, /) -> Any:
         """A fresh array of the same elements, or None."""
 
+    def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any], /) -> bool:
+        """Update the array ``p`` and the state by the optimizer's rule; False, with nothing done, where NumPy is to do it."""
+
     def backward(self, node: Any, g: Any, /) -> Sequence[Any] | None:
         """What ``node`` would give for a cotangent by its rules on arrays, or None."""
 
@@ -70,6 +73,12 @@ def copied(array: Any) -> Any:
     found = kernels() if array.size > SMALL else None
     made = None if found is None else found.copy(array)
     return array.copy() if made is None else made
+
+
+def stepped(optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> bool:
+    """Whether kernels have updated a large parameter."""
+    found = kernels()
+    return found is not None and found.step(optimizer, p, g, group, state)
 
 
 def pulled(node: Any, g: Any) -> Sequence[Any] | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.dtype import float64
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.large import SMALL, stepped
 from ..core.modes import MODES
 from ..core.mutation import written_by_step
 from ..core.tensor import Tensor, wrap
@@ -141,6 +142,9 @@ class Optimizer:
             if self.complex_as_real and pv.dtype.kind == "c":
                 p._value = pv = np.asarray(pv)
                 self.update(p, real_view(pv), -real_view(gv) if maximize else real_view(gv), group, state)
+                changed.append(pv)
+                continue
+            if pv.size > SMALL and stepped(self, pv, gv, group, state):
                 changed.append(pv)
                 continue
             new = self.update(p, pv, -gv if maximize else gv, group, state)

@@ -24,6 +24,7 @@ from ..program.ir import Program
 from .arguments import FLOATS, Arguments, Leave, stand_in, stand_ins
 from .facts import SPREAD, compiled, varying
 from .sketch import Sketch, sketched
+from .steps import Step
 
 MOST = 256  # kernels that are kept
 MOST_OF_ONE = 32  # of one operation: who calls it with ever new shapes would wait for LLVM every time
@@ -89,6 +90,18 @@ class Eager:
             return None
         kernel = self._kernel(found, "copy", lambda sketch: [stand_in(sketch, array)])
         return None if kernel is None else kernel(found.arrays)[0]
+
+    def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> bool:
+        """Whether the parameter has been updated."""
+        try:
+            step = Step(optimizer, p, g, group, state)
+        except Leave:
+            return False
+        kernel = self._kernel(step.found, type(optimizer), step.traced)
+        if kernel is None:
+            return False
+        step.finish(kernel(step.found.arrays))
+        return True
 
     def backward(self, node: Any, g: Any) -> Sequence[Any] | None:
         """The cotangents of a node's arguments, or None."""
@@ -169,7 +182,7 @@ class Eager:
         except Exception:  # NumPy does it, and raises what is to be raised
             return None
         given = [n.attrs["index"] if n.op == "input" else None for n in program.outputs]
-        if None not in given:  # a cotangent that is passed on
+        if given and None not in given and not program.stores:  # a cotangent that is passed on
             return None
         program.outputs = [n for n in program.outputs if n.op != "input"]
         try:
@@ -196,7 +209,8 @@ def _with_given(run: Any, given: Sequence[int | None]) -> Run:
 
 
 def _name(owner: Any) -> str:
-    return owner if isinstance(owner, str) else owner[0].name if isinstance(owner, tuple) else owner.name
+    thing = owner[0] if isinstance(owner, tuple) else owner
+    return thing if isinstance(thing, str) else thing.__name__ if isinstance(thing, type) else thing.name
 
 
 def settled(array: Any) -> Any:

@@ -51,6 +51,9 @@ class Sketch:
         value = tensor._value
         return value if isinstance(value, Captured) else Captured.of(self, build.const(value))  # type: ignore[arg-type]
 
+    def about_to_write(self, cell: Cell) -> None:
+        """Inputs share no memory."""
+
     def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
         raise Unsupported("random numbers")
 
