@@ -18,6 +18,7 @@ _MACHINES = {62: "x86_64", 183: "aarch64"}
 _NULL, _PROGBITS, _SYMTAB, _RELA, _NOBITS = 0, 1, 2, 4, 8
 _WRITE, _ALLOC, _EXEC = 1, 2, 4
 _PLAIN = 0x1 | 0x2 | 0x4 | 0x10 | 0x20 | 0x40  # flags without a meaning here but the three above: mergeable, strings, sh_info is a link
+_CALLED = (".ctors", ".dtors", ".init", ".fini")  # what a loader has to call
 _POINTER = 8
 _STUB = 16
 
@@ -205,7 +206,8 @@ def _wanted(sections: list[_Section]) -> tuple[list[int], list[int]]:
     for k, s in enumerate(sections):
         if not s.flags & _ALLOC or s.name == ".eh_frame" or not s.size:
             continue
-        if s.kind not in (_PROGBITS, _NOBITS) or s.flags & ~_PLAIN or s.flags & _WRITE and s.flags & _EXEC:
+        known = s.kind in (_PROGBITS, _NOBITS) and not s.flags & ~_PLAIN and not s.name.startswith(_CALLED)
+        if not known or s.flags & _WRITE and s.flags & _EXEC:
             raise Unlinkable(f"a section of a kind that is not known ({s.name})")
         (written if s.flags & _WRITE else fixed).append(k)
     fixed.sort(key=lambda k: not sections[k].flags & _EXEC)
