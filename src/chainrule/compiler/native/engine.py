@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..passes.operands import laid_out
 from ..program.ir import Node, Program
 from ..schedule.fuse import fuse
 from ..schedule.group import Group
@@ -70,7 +71,7 @@ class Native:
     def __init__(self, program: Program, target: Target) -> None:
         if program.scalars:
             raise TooLong
-        self.program = program = owned(program)
+        self.program = program = laid_out(owned(program))
         self.target = target
         groups = fuse(program)
         if len(groups) > _MOST:
