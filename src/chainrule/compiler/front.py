@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,12 +15,12 @@ from ..core.dtype import defaults
 from ..core.modes import MODES
 from ..core.tensor import Tensor
 from ..core.value import Value
-from ..nn.modules.module import Module
 from ..utils import _pytree as pytree
 from .capture.capture import capture
 from .capture.first import FirstStep
 from .capture.reads import Surroundings
-from .capture.variant import Engine, Variant
+from .capture.ready import Engine
+from .capture.variant import Variant
 from .capture.window import layout
 from .fast import MISS, Fast, fast
 from .program.execute import prepare
@@ -183,32 +184,16 @@ class Compiled:
         self._warned = False
 
 
-class OptimizedModule(Module):
-    """A module whose calls are compiled; everything else is the module's, which is ``_orig_mod``."""
-
-    def __init__(self, module: Module, fullgraph: bool) -> None:
-        super().__init__()
-        self._orig_mod = module
-        object.__setattr__(self, "_compiled", Compiled(module.__call__, fullgraph=fullgraph))
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self._compiled(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name == "_orig_mod":
-                raise
-            return getattr(self._orig_mod, name)
-
-
 def compiled(model: Any, *, fullgraph: bool = False) -> Any:
     """A function or module as :func:`chainrule.compile` gives it; what is compiled already stays."""
-    if isinstance(model, (Compiled, OptimizedModule)):
+    if isinstance(model, Compiled):
         return model
-    if isinstance(model, Module):
-        return OptimizedModule(model, fullgraph)
+    if "chainrule.nn.modules.module" in sys.modules:  # without it there are no modules, and it takes its time to load
+        from ..nn.modules.module import Module
+        from .module import compiled_module
+
+        if isinstance(model, Module):
+            return compiled_module(model, fullgraph)
     return model if isinstance(model, type) else Compiled(model, fullgraph=fullgraph)
 
 
