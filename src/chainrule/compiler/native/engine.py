@@ -16,7 +16,6 @@ from ..schedule.fuse import fuse
 from ..schedule.group import Group
 from ..schedule.reads import base_of, expanded
 from . import loops
-from .contract import contraction
 from .emitter import Module
 from .jit import compile_text
 from .loops_index import NotAffine
@@ -139,6 +138,8 @@ class Native:
             else:
                 made = loops.emit(self.module, "loop", inside, group.outputs)
             return [Call(c.kernel, tuple([Buffer(n, 0) for n in c.buffers])) for c in made]
+        from .contract import contraction  # many programs have none
+
         kernel, pointers = contraction(self.module, group.nodes[0])
         return [Call(kernel, tuple([Buffer(n, offset) for n, offset in pointers]))]
 
