@@ -147,6 +147,23 @@ def test_of_rows(name, dtype, kernels):
         agree(a, b, dtype, 64.0)
 
 
+LOSSES = {
+    "mse": F.mse_loss, "smooth l1": F.smooth_l1_loss, "huber": F.huber_loss,
+    "bce": lambda x, y: F.binary_cross_entropy(x.sigmoid(), y.sigmoid()),
+    "bce with logits": lambda x, y: F.binary_cross_entropy_with_logits(x, y.sigmoid()), "where": lambda x, y: T.where(x > y, x * x, y),
+    "l1": F.l1_loss, "sum of mse": lambda x, y: F.mse_loss(x, y, reduction="sum"), "lerp": lambda x, y: T.lerp(x, y, 0.3),
+    "addcmul": lambda x, y: T.addcmul(x, x, y, value=0.5), "masked": lambda x, y: x * (y > 0) + y,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_and_choices(name, kernels):
+    f = LOSSES[name]
+    arrays = [numbers(200, 300), numbers(200, 300, seed=1)]
+    shape = f(*[T.tensor(a) for a in arrays]).shape
+    compared(f, arrays, numbers(*shape, seed=3), "f4", kernels, 2, slack=64.0)
+
+
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolutions(name, kernels):
     f, x, w = CONVOLUTIONS[name]

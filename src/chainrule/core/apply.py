@@ -181,9 +181,14 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
                 fit = None
             else:
                 d = xv.dtype
-                if d is not yv.dtype or d not in quick or xv.size > SMALL or yv.size > SMALL:
+                if d is not yv.dtype or d not in quick or xv.size > SMALL:
                     return general(input, other, out)
-                fit = None if xv.shape == yv.shape else ((xv.shape, None), (yv.shape, None))
+                if xv.shape == yv.shape:
+                    fit = None
+                elif yv.size > SMALL:
+                    return general(input, other, out)
+                else:
+                    fit = ((xv.shape, None), (yv.shape, None))
         else:
             return general(input, other, out)
         token = enter(IGNORE)

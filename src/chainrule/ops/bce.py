@@ -11,6 +11,7 @@ from ..core import apply
 from ..core.apply import FLOATS
 from ..core.batching import batch_size, bring
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.large import SMALL
 from ..core.op import Op
 from ..core.size import broadcast_shapes
 from ..core.tensor import Tensor
@@ -155,7 +156,7 @@ def binary_cross_entropy(
     checked(reduction)
     x, y = input._value, target._value
     d = x.dtype
-    if weight is None and d is y.dtype and d in FLOATS and x.shape == y.shape and x.size:
+    if weight is None and d is y.dtype and d in FLOATS and x.shape == y.shape and 0 < x.size <= SMALL:
         if _probable(x) and _probable(y):
             kw = {"reduction": reduction}
             token = enter(IGNORE)
@@ -199,7 +200,7 @@ def binary_cross_entropy_with_logits(
     checked(reduction)
     x, y = input._value, target._value
     d = x.dtype
-    if weight is None and pos_weight is None and d is y.dtype and d in FLOATS and x.shape == y.shape:
+    if weight is None and pos_weight is None and d is y.dtype and d in FLOATS and x.shape == y.shape and x.size <= SMALL:
         kw = {"reduction": reduction}
         token = enter(IGNORE)
         try:

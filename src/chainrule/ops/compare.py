@@ -10,6 +10,7 @@ import numpy as np
 from ..core import apply
 from ..core.dtype import COMPLEX, FLOAT, defaults
 from ..core.info import finfo
+from ..core.large import SMALL
 from ..core.naming import argument_error
 from ..core.op import Op
 from ..core.promotion import result_dtype
@@ -133,7 +134,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor |
     """
     if isinstance(condition, Tensor):
         values = _alike(condition, input, other) if out is None else None
-        if values is not None:
+        if values is not None and values[0].size <= SMALL:
             c, x, y = values
             return _recorded(choose(c, x, y), values, (None, None if x is input else input, None if y is other else other))
         if input is None and other is None:

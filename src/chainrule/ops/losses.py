@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.apply import FLOATS
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.large import SMALL
 from ..core.promotion import result_dtype
 from ..core.tensor import Tensor
 from .compare import where
@@ -82,7 +83,7 @@ def mse_loss(
         x = input._value
         y = target._value
         d = x.dtype
-        if d is y.dtype and d in FLOATS and x.size and x.shape == y.shape and (reduction == "mean" or reduction == "sum"):
+        if d is y.dtype and d in FLOATS and 0 < x.size <= SMALL and x.shape == y.shape and (reduction == "mean" or reduction == "sum"):
             kw = {"reduction": reduction, "param": None}
             token = enter(IGNORE)
             try:

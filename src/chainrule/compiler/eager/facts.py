@@ -14,7 +14,7 @@ ROWS = frozenset(
     {
         "softmax", "log_softmax", "logsumexp", "native_layer_norm", "native_group_norm", "native_batch_norm", "batch_norm_eval",
         "sum", "sum_all", "mean", "mean_all", "var", "std", "linalg_vector_norm", "mse_loss", "binary_cross_entropy",
-        "binary_cross_entropy_with_logits", "convolution", "convolution_transpose",
+        "binary_cross_entropy_with_logits", "smooth_l1_loss", "huber_loss", "soft_margin_loss", "convolution", "convolution_transpose",
     }
 )  # fmt: skip
 

@@ -34,6 +34,10 @@ def _gelu_slope(x: Any, approximate: str) -> Any:
     return 0.5 * (1 + h + (1 - h * h) * x * (_SLOPE * (1 + 3 * _CUBE * (x * x))))
 
 
+def _lerp(x: Any, y: Any, w: Any) -> Any:
+    return np.where(np.absolute(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w))
+
+
 def _elu(x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     return np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0) * input_scale) * (alpha * scale))
 
@@ -42,7 +46,8 @@ FORMS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: np.where(x < 0, 0, x),
     "hardtanh": lambda x, low, high: np.clip(x, low, high),
     "sign": lambda x: (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype),
-    "lerp": lambda x, y, w: np.where(np.absolute(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w)),
+    "lerp": _lerp,
+    "lerp_number": _lerp,
     "zero": lambda x: np.zeros_like(x),
     "elu": _elu,
     "celu": _elu,
