@@ -291,3 +291,13 @@ def test_arguments_in_lists_and_dicts_take_the_short_way() -> None:
         assert torch.equal(run(batch, others), f(batch, others))
     assert run({"scale": 2, "x": torch.ones(3), "name": "first"}, [torch.ones(2), torch.ones(1)]).tolist() == [5.0] * 3
     assert run({**batch, "scale": 3}, [torch.ones(2), torch.ones(1)]).tolist() == [6.0] * 3
+
+
+def test_names_that_the_text_uses_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = {"o2": torch.ones(2), "k40": 3.0, "v": 1.0, "args": 2.0, "type": 5.0, "_mark": 7.0}
+    for name, value in space.items():
+        monkeypatch.setitem(globals(), name, value)
+    run = settled(Counted(eval("lambda x: x * o2 * k40 + v + args + type + _mark", globals())), torch.ones(2))
+    assert run(torch.ones(2)).tolist() == [18.0, 18.0]
+    monkeypatch.setitem(globals(), "v", 2.0)
+    assert run(torch.ones(2)).tolist() == [19.0, 19.0]

@@ -41,7 +41,8 @@ class Unfit(Exception):
 def fast(variant: Variant, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Fast | None:
     """The function for calls like this one (``owner`` is the compiled function); None where there is none."""
     try:
-        return _Text(variant, surroundings, args, kwargs, owner).made()
+        made = _Text(variant, surroundings, args, kwargs, owner).made()
+        return made or _Text(variant, surroundings, args, kwargs, owner, by_name=False).made()
     except Unfit:
         return None
 
@@ -49,7 +50,7 @@ def fast(variant: Variant, surroundings: Surroundings, args: tuple[Any, ...], kw
 class _Text:
     """The text of one function, and the objects that it names."""
 
-    def __init__(self, variant: Variant, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any) -> None:
+    def __init__(self, variant: Variant, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any, by_name: bool = True) -> None:
         self.variant = variant
         self.space: dict[str, Any] = dict(surroundings.space)
         self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "type": type, "LOST": LOST}
@@ -57,14 +58,15 @@ class _Text:
         self.effects: list[str] = []  # from the call on
         self.tensors: list[str] = []  # the names of the tensors among the arguments
         self.given: list[Tensor] = []
-        self.around, names = surroundings.globals
+        self.around, names = surroundings.globals if by_name else ({}, [])
+        self.foreign = {name for name, _, _ in names}
         self._modes()
         self._arguments(args, kwargs)
         self._miss(f"{self.named(defaults)}.floating is not {self.named(defaults.floating)}")
         for name, value, mark in names:
             self._miss(f"{name} is not {value} and _mark({name}) != {mark}")
         for check in surroundings.conditions:
-            if check not in surroundings.named_globally:
+            if not by_name or check not in surroundings.named_globally:
                 self._miss(check)
         self._program(owner)
 
@@ -82,14 +84,17 @@ class _Text:
     def _then(self, *lines: str) -> None:
         self.effects += ["  " + line for line in lines]
 
-    def made(self) -> Fast:
-        """The function."""
+    def made(self) -> Fast | None:
+        """The function; None where it has a name of its own that its surroundings have too."""
         body = ["def fast(args, kwargs):", "  try:", *self.guards, "  except LOST:", "    return MISS", *self.effects]
         given = ", ".join(self.space)
         text = "\n".join([f"def make({given}):", *["  " + line for line in body], "  return fast"])
         made: dict[str, Any] = {}
         exec(text, self.around, made)  # what the function's module names is a look-up that Python knows how to keep
         function: Fast = made["make"](*self.space.values())
+        code = function.__code__
+        if not self.foreign.isdisjoint([*code.co_varnames, *code.co_freevars, *code.co_cellvars]):
+            return None
         return function
 
     # -- what is looked at -------------------------------------------------------------------------------------------------
