@@ -1,0 +1,216 @@
+"""What is known of calls: a table by operation, dtypes, shapes and attributes, of kernels, or that NumPy is to do it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core.nodes import fit_tensor
+from ...core.op import Op
+from ...core.tensor import Tensor
+from ..capture.symbolic import Unsupported
+from ..program.ir import Program
+from .arguments import Arguments, Leave, stand_in, stand_ins
+from .facts import SPREAD, compiled, varying
+from .sketch import Sketch, sketched
+from .steps import Step
+
+MOST = 256  # kernels that are kept
+MOST_OF_ONE = 32  # of one operation: who calls it with ever new shapes would wait for LLVM every time
+
+Run = Callable[[Sequence[Any]], list[Any]]
+
+
+class Kernel:
+    """A compiled program, or (``run`` None) the knowledge that there is none."""
+
+    __slots__ = ("owner", "run", "used")
+
+    def __init__(self, owner: Any, run: Run | None) -> None:
+        self.owner = owner
+        self.run = run
+        self.used = 0
+
+
+class Eager:
+    """The kernels of a process."""
+
+    def __init__(self, build: Callable[[Program], Any]) -> None:
+        self.build = build
+        self.table: dict[Any, Kernel] = {}
+        self.count: dict[Any, int] = {}
+        self.calls = 0  # that kernels have taken
+        self._clock = itertools.count(1).__next__
+        self._lock = threading.RLock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self._lock = threading.RLock()  # another thread of the parent's may have held it
+
+    # -- what core/large.py calls ----------------------------------------------------------------------------------------
+
+    def forward(self, op: Op, values: Sequence[Any], kw: dict[str, Any]) -> Any:
+        """The raw result, or None."""
+        if not compiled(op):
+            return None
+        found = Arguments()
+        found.key.append(op)
+        try:
+            values = varying(op, values)
+            for v in values:
+                found.add(v)
+            if kw:
+                found.add_keywords(kw)
+        except Leave:
+            return None
+        kernel = self._kernel(found, op, lambda sketch: [op.apply(*stand_ins(sketch, values), **kw)])
+        return None if kernel is None else settled(kernel(found.arrays)[0])
+
+    def copy(self, array: Any) -> Any:
+        """One number written everywhere, where an array shows it everywhere; what has to be read NumPy copies as quickly."""
+        found = Arguments()
+        found.key.append("copy")
+        try:
+            found.add(array)
+        except Leave:
+            return None
+        if found.key[1] != "spread":
+            return None
+        kernel = self._kernel(found, "copy", lambda sketch: [stand_in(sketch, array)])
+        return None if kernel is None else kernel(found.arrays)[0]
+
+    def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> bool:
+        """Whether the parameter has been updated."""
+        try:
+            step = Step(optimizer, p, g, group, state)
+        except Leave:
+            return False
+        kernel = self._kernel(step.found, type(optimizer), step.traced)
+        if kernel is None:
+            return False
+        step.finish(kernel(step.found.arrays))
+        return True
+
+    def backward(self, node: Any, g: Any) -> Sequence[Any] | None:
+        """The cotangents of a node's arguments, or None."""
+        op = node.op
+        if not compiled(op) or op.name in SPREAD:
+            return None
+        found = Arguments()
+        wanted = [e is not None for e in node.edges]
+        rules = [(i, varying(op, s, g)) for i, s in node.rule_saved() if op.joint or wanted[i]]
+        fit = node.fit if node.fit is not None and any(f is not None and f[0] != g.shape for f in node.fit) else None
+        try:
+            found.key += (op, "backward", tuple(wanted))
+            found.add(g)
+            for i, saved in rules:
+                found.key.append(i)
+                found.add(tuple(saved))
+            if fit is not None:
+                found.add(tuple(fit))
+        except Leave:
+            return None
+
+        def rule(sketch: Sketch) -> Sequence[Any]:
+            ct = stand_in(sketch, g)
+            cts: list[Any] = [None] * len(wanted)
+            for i, saved in rules:
+                made = node.rules[i](ct, *stand_ins(sketch, saved))
+                if op.joint:
+                    cts = list(made)
+                else:
+                    cts[i] = made
+            if fit is not None:
+                cts = [None if c is None else fit_tensor(c, *fit[i]) for i, c in enumerate(cts)]
+            if any(w and not isinstance(c, Tensor) for w, c in zip(wanted, cts, strict=True)):
+                raise Unsupported("a cotangent that is no tensor")
+            return [c for c, w in zip(cts, wanted, strict=True) if w]
+
+        kernel = self._kernel(found, (op, "backward"), rule)
+        if kernel is None:
+            return None
+        made = iter(kernel(found.arrays))
+        return [settled(next(made)) if w else None for w in wanted]
+
+    # -- the table -------------------------------------------------------------------------------------------------------
+
+    def _kernel(self, found: Arguments, owner: Any, function: Callable[[Sketch], Sequence[Any]]) -> Run | None:
+        key = tuple(found.key)
+        kernel = self.table.get(key)
+        if kernel is None:
+            kernel = self._made(key, owner, function)
+        kernel.used = self._clock()
+        if kernel.run is not None:
+            self.calls += 1
+        return kernel.run
+
+    def _made(self, key: Any, owner: Any, function: Callable[[Sketch], Sequence[Any]]) -> Kernel:
+        with self._lock:
+            kernel = self.table.get(key)
+            if kernel is not None:
+                return kernel
+            run = None
+            if self.count.get(owner, 0) < MOST_OF_ONE:
+                run = self._compiled(owner, function)
+                if run is not None:
+                    self.count[owner] = self.count.get(owner, 0) + 1
+            kernel = self.table[key] = Kernel(owner, run)
+            if len(self.table) > MOST:
+                self._forget(min(self.table, key=lambda k: self.table[k].used if k != key else self._clock()))
+            return kernel
+
+    def _forget(self, key: Any) -> None:
+        gone = self.table.pop(key)
+        if gone.run is not None:
+            self.count[gone.owner] -= 1
+
+    def _compiled(self, owner: Any, function: Callable[[Sketch], Sequence[Any]]) -> Run | None:
+        try:
+            program = sketched(function)
+        except Exception:  # NumPy does it, and raises what is to be raised
+            return None
+        given = [n.attrs["index"] if n.op == "input" else None for n in program.outputs]
+        if given and None not in given and not program.stores:  # a cotangent that is passed on
+            return None
+        program.outputs = [n for n in program.outputs if n.op != "input"]
+        try:
+            run = self.build(program)
+        except Unsupported:
+            return None
+        except Exception as error:
+            told = f"{_name(owner)} could not be compiled for large arrays, NumPy computes it: {error}"
+            warnings.warn(told, RuntimeWarning, stacklevel=2)
+            return None
+        return _with_given(run, given)
+
+
+def _with_given(run: Any, given: Sequence[int | None]) -> Run:
+    """The outputs of a program among arrays that are handed on as they are."""
+    if not any(k is not None for k in given):
+        return lambda arrays: run(arrays, ())
+
+    def results(arrays: Sequence[Any]) -> list[Any]:
+        made = iter(run(arrays, ()))
+        return [next(made) if k is None else arrays[k] for k in given]
+
+    return results
+
+
+def _name(owner: Any) -> str:
+    thing = owner[0] if isinstance(owner, tuple) else owner
+    return thing if isinstance(thing, str) else thing.__name__ if isinstance(thing, type) else thing.name
+
+
+def settled(array: Any) -> Any:
+    """A raw value as tensors hold it."""
+    return array[()] if isinstance(array, np.ndarray) and array.ndim == 0 else array
+
+
+__all__ = ["MOST", "MOST_OF_ONE", "Eager"]
