@@ -146,6 +146,8 @@ def explained(function: Function, call: int, want: Outcome, got: Outcome) -> boo
             spread[name] = np.maximum(spread.get(name, 0.0), np.where(same & ~np.isnan(d), d, np.where(same, 0.0, np.inf)))
     for name, w in want.values.items():
         a, b = array(got.values[name]), array(w)
+        if a.shape != b.shape:
+            return False
         if close(a, b, str(w.dtype).partition(".")[2]):
             continue
         most = float(np.max(spread[name], initial=0.0)) * 20

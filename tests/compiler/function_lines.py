@@ -34,8 +34,10 @@ BINARY = (
     "torch.lerp({0}, {0} * {1}, 0.3)",
 )  # fmt: skip
 BINARY_SHARP = (
-    "{} / {}", "torch.fmod({}, {})", "torch.remainder({}, {})", "{} // {}", "{}.abs() ** {}", "torch.atan2({}, torch.as_tensor({}))",
-    "torch.hypot({}, torch.as_tensor({}))", "torch.copysign({}, {})", "{} ** {}", "torch.fmax({}, torch.as_tensor({}))",
+    "{} / {}", "torch.fmod({}, {})", "torch.remainder({}, {})", "{} // {}", "{}.abs() ** (torch.as_tensor({}) * 1)",
+    "torch.atan2({}, torch.as_tensor({}))",
+    "torch.hypot({}, torch.as_tensor({}))", "torch.copysign({}, {})", "{} ** (torch.as_tensor({}) * 1)",
+    "torch.fmax({}, torch.as_tensor({}))",
     "torch.nextafter({0}, {0} + 1) + {1}",
     "torch.logaddexp({}, torch.as_tensor({}))", "torch.xlogy({}, {})", "torch.addcmul({0}, {0}, torch.as_tensor({1}))",
 )  # fmt: skip

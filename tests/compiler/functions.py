@@ -200,7 +200,7 @@ class Writer:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 exec(text, self.space)
-        except (RuntimeError, ValueError, TypeError, IndexError):
+        except (RuntimeError, ValueError, TypeError, IndexError, ZeroDivisionError):
             return False
         self.lines.append(text)
         return True

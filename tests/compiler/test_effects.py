@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import chainrule as torch
 from chainrule.compiler.front import Compiled
 from chainrule.compiler.program.execute import prepare
 
 from .test_capture import equal
+
+F = torch.nn.functional
 
 
 def compiled(function: Any) -> Compiled:
@@ -95,4 +99,36 @@ def test_gradients_of_numbers_are_numbers() -> None:
     for k in range(1, 4):
         run().backward()
         equal(w.grad, torch.tensor(3.0 * k))
+    assert run.programs(), run.reasons
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: F.dropout(x.t() * 2), lambda x: torch.rand_like(x.t()), lambda x: torch.empty_like(x.t()).uniform_(),
+        lambda x: F.dropout((x.t() + 1).contiguous()), lambda x: torch.randn_like(x.t() * x[0, 0]),
+        lambda x: F.dropout(x.t() + x.t()[:1]), lambda x: torch.rand_like(torch.rand_like(x.t())),
+        lambda x: F.dropout(x.reshape(7, 5).t() + x), lambda x: F.dropout(x.t().reshape(5, 7)),
+        lambda x: F.dropout(x.view(5, 7, 1).permute(1, 2, 0).sin()), lambda x: torch.zeros_like(x.t()).normal_(),
+        lambda x: F.dropout(x.t() @ x),
+    ],
+)  # fmt: skip
+def test_random_numbers_are_drawn_in_the_order_of_memory(draw: Any) -> None:
+    run = compiled(draw)
+    x = torch.arange(35.0).reshape(5, 7)
+    for seed in range(3):
+        torch.manual_seed(seed)
+        want = draw(x)
+        torch.manual_seed(seed)
+        equal(run(x), want)
+    assert run.programs(), run.reasons
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_an_argument_that_is_a_view_of_another(swap: bool) -> None:
+    run = compiled(lambda x, y: (x * 2).sum() + (y * 3).sum())
+    for k in range(3):
+        a = torch.arange(9.0).reshape(3, 3) + k
+        x, y = (a[1:], a) if swap else (a, a[1:])
+        equal(run(x, y), (x * 2).sum() + (y * 3).sum())
     assert run.programs(), run.reasons

@@ -90,6 +90,14 @@ class Value:
         """The repr of ``tensor``, whose value this is."""
         return f"{type(self).__name__}(shape={tuple(self.shape)}, dtype={tensor.dtype})"
 
+    def row_major(self) -> bool:
+        """Whether the memory that it stands for lies in the order of the dimensions: random numbers are drawn in that of memory."""
+        return True
+
+    def laid_out(self, strides: Any) -> Value:
+        """The same value, in memory of dense strides."""
+        return self
+
     def concrete(self, what: str) -> Any:
         """The raw array behind, for ``what`` (``"item"``, ``"bool"``, ``"numpy"``); raises where there is none."""
         raise TypeError(f"{type(self).__name__} has no concrete value for {what}")

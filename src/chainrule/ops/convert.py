@@ -15,6 +15,7 @@ from ..core.meta import Meta
 from ..core.naming import type_name
 from ..core.op import Op
 from ..core.tensor import Tensor, wrap
+from ..core.value import Value
 from . import structure
 from .data import warn_of_imaginary
 from .declare import attach, method
@@ -135,7 +136,7 @@ def contiguous(self: Tensor, memory_format: Any = _device.contiguous_format) -> 
     value = self._value
     if memory_format is _device.contiguous_format and isinstance(value, (np.ndarray, np.generic)) and value.flags.c_contiguous:
         return self
-    if self.is_contiguous(memory_format=memory_format):
+    if self.is_contiguous(memory_format=memory_format) and (not isinstance(value, Value) or value.row_major()):
         return self
     return clone(self, memory_format=memory_format)
 

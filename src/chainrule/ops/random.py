@@ -257,6 +257,8 @@ def like(
 def _in_order(tensor: Any) -> bool:
     """Whether a tensor like this one is row-major; PyTorch draws normal numbers for the others in another way."""
     value = tensor._value if isinstance(tensor, Tensor) else None
+    if isinstance(value, Value):
+        return value.row_major()
     return not isinstance(value, np.ndarray) or bool(value.flags.c_contiguous) or 0 in value.strides
 
 

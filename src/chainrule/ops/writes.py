@@ -39,7 +39,7 @@ def in_format(value: Any, memory_format: Any) -> Any:
     if isinstance(value, Value):
         if isinstance(value, Meta):
             return Meta(shape, value.numpy_dtype, tuple([s * value.numpy_dtype.itemsize for s in strides]))
-        return value
+        return value.laid_out(strides)
     want = tuple([s * value.dtype.itemsize for s in strides])
     if value.strides == want:
         return value

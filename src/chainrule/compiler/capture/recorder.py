@@ -25,6 +25,7 @@ from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
 from . import build, window
 from .census import Census
+from .order import Order, memory_order
 from .ready import Engine, Ready
 from .symbolic import Unsupported
 from .value import Captured, Cell
@@ -73,6 +74,7 @@ class Recorder:
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
         self.windows: dict[int, list[window.Window]] = {}  # by owner
         self.merged: dict[int, Cell] = {}
+        self.orders: dict[int, tuple[Node, Order]] = {}  # of memory, where it is not row-major
         self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
         self.arrays: dict[int, Any] = {}  # what cells became, by identity
         self.wanted: list[Cell] | None = None  # what a record gives, in its order
@@ -121,8 +123,8 @@ class Recorder:
 
     def _holder(self, owner: Any, value: Any) -> Tensor:
         """A tensor with this value, an argument if there is one: it is found at every call."""
-        holders = [t for t, v in self.roots[id(owner)] if value is owner or v is value]
-        return min(holders, key=lambda t: id(t) not in self.arguments)
+        holders = [(t, v) for t, v in self.roots[id(owner)] if value is owner or v is value]
+        return min(holders, key=lambda held: (held[1] is not value, id(held[0]) not in self.arguments))[0]
 
     def about_to_write(self, cell: Cell) -> None:
         """Let all that see the memory of a cell see what is written to it."""
@@ -189,10 +191,21 @@ class Recorder:
         value = tensor._value
         return value if isinstance(value, Captured) else Captured.of(self, build.const(value))
 
+    def order_of(self, value: Captured) -> Order:
+        """The order of the dimensions in which the value's memory would lie, had it not been captured."""
+        return memory_order(value.node, {k: order for k, (_, order) in self.orders.items()})
+
+    def ordered(self, value: Captured, like: Captured | Order) -> Captured:
+        """Remember that a value's memory would lie as another's does, or in an order."""
+        order = self.order_of(like) if isinstance(like, Captured) else like
+        if order != self.order_of(value):
+            self.orders[id(value.cell.node)] = (value.cell.node, order)
+        return value
+
     def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
         """What a generator gives: drawn now, and again at every call of the program."""
-        array = np.asarray(draw(shape))
-        cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape)))
+        array = np.asarray(draw(shape), order="C")
+        cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape), order="C"))
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
 

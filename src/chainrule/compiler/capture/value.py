@@ -115,6 +115,17 @@ class Captured(Value):
 
     # -- memory ----------------------------------------------------------------------------------------------------------
 
+    def row_major(self) -> bool:
+        return self.recorder.order_of(self) == tuple(range(len(self._shape)))
+
+    def laid_out(self, strides: Any) -> Captured:
+        order = tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
+        if self._dtype.kind == "c" or self.recorder.order_of(self) == order:
+            return self
+        node = self.node
+        copy = build.make("map", (node,), node.shape, node.dtype, fn="cast")  # a node of its own, which has another order
+        return self.recorder.ordered(Captured.of(self.recorder, copy), order)
+
     def frozen(self) -> Captured:
         """The present content, which no later write changes."""
         return Captured.of(self.recorder, self.node)

@@ -18,6 +18,7 @@ from ....core.size import broadcast_pair
 from ....core.tensor import Tensor, wrap
 from ...program.ir import Node
 from .. import build, symbolic
+from ..order import template
 from ..symbolic import Unsupported
 from ..value import Captured
 from . import contraction, indexing, losses, normal, reduction, structure
@@ -44,7 +45,9 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
     if op.name in ("detach", "tie"):
         return wrap(recorder.value_of(args[0]))
     if op.name == "sample_like":
-        return wrap(recorder.drawn(tuple(args[0].shape), lambda s: op.impl(np.empty(s), **kw)))
+        like = recorder.value_of(args[0])
+        order = recorder.order_of(like)
+        return wrap(recorder.ordered(recorder.drawn(like.shape, lambda s: op.impl(template(s, order), **kw)), like))
     if op.name in ("draw", "to_meta", "rrelu_slopes"):
         raise Unsupported("numbers drawn with computed parameters")
     if op.name in _COUNTED:
@@ -66,6 +69,8 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
     except Unsupported:
         return _host(recorder, op, args, kw)
     outs = tuple([wrap(Captured.of(recorder, node)) for node in made])
+    if op.name == "full_like":
+        recorder.ordered(outs[0]._value, recorder.value_of(args[0]))
     return outs if op.outputs != 1 else outs[0]
 
 
