@@ -255,9 +255,9 @@ class _Text:
         code = getattr(owner.function, "__code__", None)
         if stored and all(s is not None for s in stored):
             steps = Steps(stored, "a compiled program", None if code is None else (code, 0))
-            name = self.named(steps)
-            self._then(f"if {name}.lost or len({name}.orders) > 64: {name}.begin()")
-            self._then(f"{self.named(LAST)}.order = order = {self.named(next_order)}()", f"{name}.orders.append(order)")
+            name, orders = self.named(steps), self.named(steps.orders)
+            self._then(f"if {name}.lost or len({orders}) > 64: {name}.begin()")
+            self._then(f"{self.named(LAST)}.order = order = {self.named(next_order)}()", f"{orders}.append(order)")
         elif stored:
             self.space["written_by_step"] = written_by_step
             values = [self.values[k] if s is None else self.named(s) for k, s in zip(variant.stored, stored, strict=True)]

@@ -1,6 +1,10 @@
-"""A count of what compiled programs cannot see in values: a module's attribute was set, an optimizer's state was replaced."""
+"""A count of what compiled programs cannot see in values: a module's attribute was set, an optimizer's option."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 EPOCH: list[int] = [0]
 
@@ -8,3 +12,24 @@ EPOCH: list[int] = [0]
 def turned() -> None:
     """Something has changed that a compiled program may have taken for granted."""
     EPOCH[0] += 1
+
+
+class Noted(dict[str, Any]):
+    """A dictionary whose changes are counted: an optimizer's group, whose options a compiled step would else compare at every call."""
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dictionary of the same."""
+        return dict(self)
+
+
+def _noting(change: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(change)
+    def noted(self: Noted, *args: Any, **kwargs: Any) -> Any:
+        turned()
+        return change(self, *args, **kwargs)
+
+    return noted
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "update", "setdefault", "pop", "popitem", "clear"):
+    setattr(Noted, _name, _noting(getattr(dict, _name)))

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.dtype import float64
+from ..core.epoch import Noted
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.large import SMALL, stepped
 from ..core.modes import MODES
@@ -84,7 +85,7 @@ class Optimizer:
         if len(groups) == 0:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
+            groups = [Noted(params=groups)]
         for group in groups:
             self.add_param_group(group)
 
@@ -300,7 +301,7 @@ class Optimizer:
             s["params"] = g["params"]
             if "param_names" in g and "param_names" not in s:
                 s["param_names"] = g["param_names"]
-        self.__setstate__({"state": state, "param_groups": saved})
+        self.__setstate__({"state": state, "param_groups": [Noted(s) for s in saved]})
         for hook in self._hooks.get("load_state_dict_post", {}).values():
             hook(self)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.epoch import EPOCH
+from ...core.epoch import EPOCH, Noted
 from ...core.mutation import PACKAGE
 from ...core.op import Op
 from ...core.tensor import Tensor
@@ -46,6 +46,7 @@ class Surroundings:
         self._names: set[str] = {"__call__", "forward", "backward", "setup_context"}
         self._kinds: list[type] = []
         self._modules: dict[int, Any] = {}
+        self._groups: list[Noted] = []
         self._walk(function, 0)
         self._methods()
         self._attributes()
@@ -172,15 +173,15 @@ class Surroundings:
 
     def _attributes(self) -> None:
         """What modules have: looked at only when some module anywhere has got an attribute (``train()`` and ``eval()`` set one)."""
-        if not self._modules:
+        if not self._modules and not self._groups:
             return
-        modules = [*self._modules.values()]
-        found = [_shown(m) for m in modules]
+        modules, groups = [*self._modules.values()], self._groups
+        found = [*map(_shown, modules), *map(_options, groups)]
         epoch = EPOCH.copy()
 
         def moved() -> bool:
             now = EPOCH[0]
-            if [_shown(m) for m in modules] != found:
+            if [*map(_shown, modules), *map(_options, groups)] != found:
                 return True
             epoch[0] = now
             return False
@@ -201,17 +202,23 @@ class Surroundings:
                     self._walk(f, depth + 1)
 
     def _optimizer(self, value: Any) -> None:
-        self._expect("{}.state", value)
-        self._same("len({}.state)", value)
-        self._same("len({}.param_groups)", value)
+        for name in ("state", "param_groups"):
+            held = getattr(value, name)
+            self._expect(f"{{}}.{name}", value)
+            self._same("len({})", held)
         self.optimizers.append(value)
         for group in value.param_groups:
             self.tensors.update(map(id, group["params"]))
-            if all(isinstance(v, _PLAIN) for name, v in group.items() if name != "params"):
+            if isinstance(group, Noted):
+                self._groups.append(group)
+            elif all(isinstance(v, _PLAIN) for name, v in group.items() if name != "params"):
                 self._same("[*{}.values()]", group)  # by identity, then by value
             else:
                 self._items_same("{}.values()", group)
-            self._items_same("{}['params']", group)
+            if isinstance(group, Noted):
+                self._items_same("{}", group["params"])
+            else:
+                self._items_same("{}['params']", group)
 
     def _function(self, function: types.FunctionType, depth: int) -> None:
         code = function.__code__
@@ -281,6 +288,10 @@ def _ours(name: str) -> bool:
 def _shown(module: Any) -> list[Any]:
     """A module's attributes, and what its tables of parameters, children and hooks hold."""
     return [(name, _mark(v), [(k, id(x)) for k, x in v.items()] if isinstance(v, dict) else None) for name, v in vars(module).items()]
+
+
+def _options(group: Noted) -> list[Any]:
+    return [(name, _mark(v)) for name, v in group.items()]
 
 
 def _mark(value: Any) -> Any:
