@@ -25,8 +25,8 @@ class Section:
     """The function ``name`` of a library.
 
     ``changing`` are the nodes whose arrays :attr:`enter` takes, as ``arguments`` says; ``fixed`` those whose memory stays: arrays of
-    ``memory``, constants, and what stands for errors.  ``workspace`` is the bytes that each thread needs, and ``release`` says whether
-    other Python threads run meanwhile.
+    ``memory``, constants, and what stands for errors.  ``workspace`` is the bytes that the calling thread needs, ``pooled`` those that each
+    thread of the pool does, and ``release`` says whether other Python threads run meanwhile.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Section:
     arguments: Sequence[Argument]
     workspace: int
     release: bool
+    pooled: int = 0
 
     @property
     def errors(self) -> bool:
@@ -55,10 +56,10 @@ class Section:
             else:
                 array = self.memory[id(node)]
             self.entry.bind(k, array)
-        if self.workspace:
+        if self.pooled:
             from . import pool
 
-            pool.reserve(self.workspace)
+            pool.reserve(self.pooled)
         self.entry.bind(len(self.fixed), aligned(max(ALIGN, self.workspace)))
 
     def run(self, *arrays: Any) -> None:

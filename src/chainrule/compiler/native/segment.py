@@ -34,6 +34,7 @@ class Segment(Section):
         self.changing = [n for n in nodes.values() if id(n) not in held]
         self.arguments = [Argument(n.shape, n.dtype, id(n) in written, written.get(id(n), False)) for n in self.changing]
         self.workspace = max([c.kernel.workspace for c in calls], default=0)
+        self.pooled = max([c.kernel.workspace for c in calls if _parallel(c.kernel)], default=0)
         self.work = sum(c.kernel.flops + c.kernel.bytes // 4 for c in calls)
         self.release = self.work >= _RELEASE
 
@@ -51,8 +52,12 @@ class Segment(Section):
         f.ret()
 
 
+def _parallel(kernel: Kernel) -> bool:
+    return kernel.chunks > 1 and kernel.flops + kernel.bytes // 4 >= PARALLEL
+
+
 def _run(f: Any, kernel: Kernel, pointers: str, space: str) -> None:
-    if kernel.chunks > 1 and kernel.flops + kernel.bytes // 4 >= PARALLEL:
+    if _parallel(kernel):
         pool.run_chunks(f, kernel.name, pointers, kernel.chunks, kernel.workspace)
     elif kernel.chunks == 1:
         f.call(kernel.name, f"ptr {pointers}", "i64 0", f"ptr {space}")

@@ -107,7 +107,7 @@ class _Description:
     def _section(self, s: Section) -> Any:
         arguments = [(a.shape, None if a.dtype is None else name_of(a.dtype), a.written, a.fresh) for a in s.arguments]
         changing, fixed = [[self._number(n) for n in nodes] for nodes in (s.changing, s.fixed)]
-        return ("section", s.name, changing, fixed, arguments, s.workspace, s.release)
+        return ("section", s.name, changing, fixed, arguments, s.workspace, s.pooled, s.release)
 
     def _host(self, s: Host) -> Any:
         inside = [(self._number(n), node_form(n, self._number)) for n in s.nodes]
@@ -167,10 +167,10 @@ class _Restoring:
         return node_of(form, self.nodes.__getitem__)
 
     def section(
-        self, name: str, changing: Sequence[int], fixed: Sequence[int], arguments: Sequence[Any], workspace: int, release: bool
+        self, name: str, changing: Sequence[int], fixed: Sequence[int], arguments: Sequence[Any], workspace: int, pooled: int, release: bool
     ) -> Section:
         s = Section()
-        s.name, s.memory, s.workspace, s.release = name, self.memory, workspace, release
+        s.name, s.memory, s.workspace, s.pooled, s.release = name, self.memory, workspace, pooled, release
         s.changing, s.fixed = [[self.nodes[k] for k in places] for places in (changing, fixed)]
         s.arguments = [Argument(shape, d if d is None else np.dtype(d), written, fresh) for shape, d, written, fresh in arguments]
         return s
