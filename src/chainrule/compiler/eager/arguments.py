@@ -21,18 +21,23 @@ class Leave(Exception):
 
 
 class Arguments:
-    """The values of one call: a hashable ``key`` of all that is not numbers in arrays, and the ``arrays``.
+    """The values of one call: a hashable ``key`` of all but shapes and numbers in arrays, the ``arrays``, and their ``shapes``.
 
     Contiguous arrays are inputs as they are; one whose elements are all the same element (a cotangent that a sum has spread) is an input
-    of shape (), and so is a 0-d value.  Everything else belongs to the key, with its value.
+    of shape (), and so is a 0-d value, which has no place in ``shapes``.  Everything else belongs to the key, with its value.
     """
 
-    __slots__ = ("arrays", "key", "shapes")
+    __slots__ = ("arrays", "key", "plain", "shapes")
 
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.arrays: list[Any] = []
-        self.shapes: set[Any] = set()  # of the arrays that are not 0-d
+        self.shapes: list[tuple[int, ...]] = []
+        self.plain = True  # nothing in the key is a shape
+
+    def alike(self) -> bool:
+        """Whether all arrays have one shape, which nothing else depends on."""
+        return self.plain and self.shapes.count(self.shapes[0]) == len(self.shapes)
 
     def add(self, value: Any) -> None:
         """Take up one value; raises Leave."""
@@ -41,29 +46,35 @@ class Arguments:
             if value.dtype not in _TAKEN:
                 raise Leave
             shape = value.shape
-            if value.flags.c_contiguous:
-                self.key += ("array", value.dtype, shape)
+            if not shape:
+                self.key += ("number", value.dtype)
+            elif value.flags.c_contiguous:
+                self.key += ("array", value.dtype)
+                self.shapes.append(shape)
             elif not any(value.strides) and value.size:
-                self.key += ("spread", value.dtype, shape)
+                self.key += ("spread", value.dtype)
+                self.shapes.append(shape)
                 value = np.asarray(value[(0,) * value.ndim])
             else:
                 raise Leave
             self.arrays.append(value)
-            if shape:
-                self.shapes.add(shape)
         elif kind is np.float32 or kind is np.float64:
-            self.key += ("array", value.dtype, ())
+            self.key += ("number", value.dtype)
             self.arrays.append(np.asarray(value))
         elif kind is float:
             self.key += (float, value, copysign(1.0, value))
         elif kind is tuple or kind is list:
-            self.key += (tuple, len(value))
-            for v in value:
-                self.add(v)
+            self.plain = False
+            self.add_all(value)
         elif kind in _PLAIN:
             self.key += (kind, value)
         else:
             raise Leave
+
+    def add_all(self, values: Sequence[Any]) -> None:
+        self.key += (tuple, len(values))
+        for v in values:
+            self.add(v)
 
     def add_keywords(self, kw: dict[str, Any]) -> None:
         for name, value in kw.items():
@@ -73,16 +84,15 @@ class Arguments:
             self.add(value)
 
 
-def stand_in(sketch: Sketch, value: Any) -> Any:
-    """A value as the tracing sees it: a tensor that stands for an input, or itself."""
-    if isinstance(value, ndarray):
-        if value.flags.c_contiguous:
-            return sketch.given(value.shape, value.dtype)
-        return sketch.given((), value.dtype).expand(value.shape)
-    if isinstance(value, np.generic):
+def stand_in(sketch: Sketch, value: Any, shape: tuple[int, ...] | None = None) -> Any:
+    """A value as the tracing sees it: a tensor that stands for an input (of ``shape`` instead of its own), or itself."""
+    if isinstance(value, ndarray) and value.ndim:
+        own = value.shape if shape is None else shape
+        return sketch.given(own, value.dtype) if value.flags.c_contiguous else sketch.given((), value.dtype).expand(own)
+    if isinstance(value, (ndarray, np.generic)):
         return sketch.given((), value.dtype)
-    return tuple([stand_in(sketch, v) for v in value]) if type(value) is tuple else value
+    return tuple(stand_ins(sketch, value, shape)) if type(value) is tuple else value
 
 
-def stand_ins(sketch: Sketch, values: Sequence[Any]) -> list[Any]:
-    return [stand_in(sketch, v) for v in values]
+def stand_ins(sketch: Sketch, values: Sequence[Any], shape: tuple[int, ...] | None = None) -> list[Any]:
+    return [stand_in(sketch, v, shape) for v in values]

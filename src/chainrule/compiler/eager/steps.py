@@ -33,8 +33,6 @@ class Step:
         found.key += (type(optimizer), "step")
         for value in (p, g, np.array(rate), *kept):
             found.add(value)
-            if found.key[-3] != "array":
-                raise Leave
         for name, option in group.items():
             if name not in ("params", "lr", "initial_lr"):
                 found.key.append(name)

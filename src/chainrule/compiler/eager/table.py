@@ -16,6 +16,7 @@ from ...core.op import Op
 from ...core.tensor import Tensor
 from ..capture.symbolic import Unsupported
 from ..program.ir import Program
+from . import sweep
 from .arguments import Arguments, Leave, stand_in, stand_ins
 from .facts import SPREAD, compiled, varying
 from .sketch import Sketch, sketched
@@ -24,17 +25,24 @@ from .steps import Step
 MOST = 256  # kernels that are kept
 MOST_OF_ONE = 32  # of one operation: who calls it with ever new shapes would wait for LLVM every time
 
-Run = Callable[[Sequence[Any]], list[Any]]
+Shape = tuple[int, ...]
+Run = Callable[[Sequence[Any], Shape], list[Any]]
+Function = Callable[[Sketch, Shape | None], Sequence[Any]]  # what is traced; its large arrays are of the shape, or of their own
+_ANY = (sweep.BLOCK,)
 
 
 class Kernel:
-    """A compiled program, or (``run`` None) the knowledge that there is none."""
+    """A compiled program, or (``run`` None) the knowledge that there is none.
 
-    __slots__ = ("owner", "run", "used")
+    ``exact`` says of a kernel for all shapes that there is one only for each by itself.
+    """
 
-    def __init__(self, owner: Any, run: Run | None) -> None:
+    __slots__ = ("exact", "owner", "run", "used")
+
+    def __init__(self, owner: Any, run: Run | None, exact: bool = False) -> None:
         self.owner = owner
         self.run = run
+        self.exact = exact
         self.used = 0
 
 
@@ -43,6 +51,7 @@ class Eager:
 
     def __init__(self, build: Callable[[Program], Any]) -> None:
         self.build = build
+        self.build_sweep: Callable[[Program], Run] = sweep.build
         self.table: dict[Any, Kernel] = {}
         self.count: dict[Any, int] = {}
         self.calls = 0  # that kernels have taken
@@ -70,8 +79,12 @@ class Eager:
                 found.add_keywords(kw)
         except Leave:
             return None
-        kernel = self._kernel(found, op, lambda sketch: [op.apply(*stand_ins(sketch, values), **kw)])
-        return None if kernel is None else settled(kernel(found.arrays)[0])
+
+        def apply(sketch: Sketch, shape: Shape | None) -> Sequence[Any]:
+            return [op.apply(*stand_ins(sketch, values, shape), **kw)]
+
+        kernel = self._kernel(found, op, apply, op.kind == "elementwise")
+        return None if kernel is None else settled(kernel(found.arrays, found.shapes[0])[0])
 
     def copy(self, array: Any) -> Any:
         """One number written everywhere, where an array shows it everywhere; what has to be read NumPy copies as quickly."""
@@ -83,8 +96,8 @@ class Eager:
             return None
         if found.key[1] != "spread":
             return None
-        kernel = self._kernel(found, "copy", lambda sketch: [stand_in(sketch, array)])
-        return None if kernel is None else kernel(found.arrays)[0]
+        kernel = self._kernel(found, "copy", lambda sketch, shape: [stand_in(sketch, array, shape)], True)
+        return None if kernel is None else kernel(found.arrays, array.shape)[0]
 
     def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> bool:
         """Whether the parameter has been updated."""
@@ -92,10 +105,10 @@ class Eager:
             step = Step(optimizer, p, g, group, state)
         except Leave:
             return False
-        kernel = self._kernel(step.found, type(optimizer), step.traced)
+        kernel = self._kernel(step.found, type(optimizer), lambda sketch, shape: step.traced(sketch))
         if kernel is None:
             return False
-        step.finish(kernel(step.found.arrays))
+        step.finish(kernel(step.found.arrays, ()))
         return True
 
     def backward(self, node: Any, g: Any) -> Sequence[Any] | None:
@@ -112,17 +125,17 @@ class Eager:
             found.add(g)
             for i, saved in rules:
                 found.key.append(i)
-                found.add(tuple(saved))
+                found.add_all(saved)
             if fit is not None:
                 found.add(tuple(fit))
         except Leave:
             return None
 
-        def rule(sketch: Sketch) -> Sequence[Any]:
-            ct = stand_in(sketch, g)
+        def rule(sketch: Sketch, shape: Shape | None) -> Sequence[Any]:
+            ct = stand_in(sketch, g, shape)
             cts: list[Any] = [None] * len(wanted)
             for i, saved in rules:
-                made = node.rules[i](ct, *stand_ins(sketch, saved))
+                made = node.rules[i](ct, *stand_ins(sketch, saved, shape))
                 if op.joint:
                     cts = list(made)
                 else:
@@ -133,35 +146,42 @@ class Eager:
                 raise Unsupported("a cotangent that is no tensor")
             return [c for c, w in zip(cts, wanted, strict=True) if w]
 
-        kernel = self._kernel(found, (op, "backward"), rule)
+        kernel = self._kernel(found, (op, "backward"), rule, op.kind == "elementwise")
         if kernel is None:
             return None
-        made = iter(kernel(found.arrays))
+        made = iter(kernel(found.arrays, g.shape))
         return [settled(next(made)) if w else None for w in wanted]
 
     # -- the table -------------------------------------------------------------------------------------------------------
 
-    def _kernel(self, found: Arguments, owner: Any, function: Callable[[Sketch], Sequence[Any]]) -> Run | None:
-        key = tuple(found.key)
+    def _kernel(self, found: Arguments, owner: Any, function: Function, each: bool = False) -> Run | None:
+        """The kernel; with ``each`` the function has to do with each element by itself, and one kernel may serve all shapes."""
+        if each and found.alike():
+            kernel = self._known(tuple(found.key), owner, function, _ANY)
+            if not kernel.exact:
+                return kernel.run
+        return self._known((*found.key, *found.shapes), owner, function, None).run
+
+    def _known(self, key: Any, owner: Any, function: Function, shape: Shape | None) -> Kernel:
         kernel = self.table.get(key)
         if kernel is None:
-            kernel = self._made(key, owner, function)
+            kernel = self._made(key, owner, function, shape)
         kernel.used = self._clock()
         if kernel.run is not None:
             self.calls += 1
-        return kernel.run
+        return kernel
 
-    def _made(self, key: Any, owner: Any, function: Callable[[Sketch], Sequence[Any]]) -> Kernel:
+    def _made(self, key: Any, owner: Any, function: Function, shape: Shape | None) -> Kernel:
         with self._lock:
             kernel = self.table.get(key)
             if kernel is not None:
                 return kernel
-            run = None
+            kernel = Kernel(owner, None)
             if self.count.get(owner, 0) < MOST_OF_ONE:
-                run = self._compiled(owner, function)
-                if run is not None:
+                kernel = self._compiled(owner, function, shape)
+                if kernel.run is not None:
                     self.count[owner] = self.count.get(owner, 0) + 1
-            kernel = self.table[key] = Kernel(owner, run)
+            self.table[key] = kernel
             if len(self.table) > MOST:
                 self._forget(min(self.table, key=lambda k: self.table[k].used if k != key else self._clock()))
             return kernel
@@ -171,33 +191,37 @@ class Eager:
         if gone.run is not None:
             self.count[gone.owner] -= 1
 
-    def _compiled(self, owner: Any, function: Callable[[Sketch], Sequence[Any]]) -> Run | None:
+    def _compiled(self, owner: Any, function: Function, shape: Shape | None) -> Kernel:
         try:
-            program = sketched(function)
+            program = sketched(lambda sketch: function(sketch, shape))
         except Exception:  # NumPy does it, and raises what is to be raised
-            return None
+            return Kernel(owner, None)
         given = [n.attrs["index"] if n.op == "input" else None for n in program.outputs]
         if given and None not in given and not program.stores:  # a cotangent that is passed on
-            return None
+            return Kernel(owner, None)
         program.outputs = [n for n in program.outputs if n.op != "input"]
         try:
-            run = self.build(program)
+            run = self.build_sweep(program) if shape is not None else _exact(self.build(program))
         except Unsupported:
-            return None
+            return Kernel(owner, None, exact=shape is not None)
         except Exception as error:
             told = f"{_name(owner)} could not be compiled for large arrays, NumPy computes it: {error}"
             warnings.warn(told, RuntimeWarning, stacklevel=2)
-            return None
-        return _with_given(run, given)
+            return Kernel(owner, None)
+        return Kernel(owner, _with_given(run, given))
 
 
-def _with_given(run: Any, given: Sequence[int | None]) -> Run:
+def _exact(run: Any) -> Run:
+    return lambda arrays, shape: run(arrays, ())
+
+
+def _with_given(run: Run, given: Sequence[int | None]) -> Run:
     """The outputs of a program among arrays that are handed on as they are."""
     if not any(k is not None for k in given):
-        return lambda arrays: run(arrays, ())
+        return run
 
-    def results(arrays: Sequence[Any]) -> list[Any]:
-        made = iter(run(arrays, ()))
+    def results(arrays: Sequence[Any], shape: Shape) -> list[Any]:
+        made = iter(run(arrays, shape))
         return [next(made) if k is None else arrays[k] for k in given]
 
     return results
