@@ -106,7 +106,7 @@ def measured(step: Step, options: Any) -> timing.Row:
     row = timing.alternate(step.name, runs, seconds=options.seconds)
     row.targets = step.targets
     reasons = [] if compiled.programs() else [f"not compiled: {'; '.join(why for why, _ in compiled.reasons)}"]
-    row.note = "; ".join([*reasons, *absent])
+    row.note = "; ".join([*([row.note] if row.note else []), *reasons, *absent])
     return row
 
 

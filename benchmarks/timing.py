@@ -20,7 +20,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from quiet import Watch
+
 BLOCK = 0.004  # seconds that one alternative runs before the next one's turn
+ROUNDS = 7  # undisturbed ones, at least
+PATIENCE = 4  # how many times as long to wait for them
 
 
 @dataclass
@@ -67,26 +71,37 @@ def _calls(run: Callable[[], Any]) -> int:
 def alternate(
     name: str, runs: Mapping[str, Callable[[], Any]], *, seconds: float = 3.0, target: float | None = None, note: str = ""
 ) -> Row:
-    """Time the alternatives in turns for about ``seconds`` in all; ratios are over the first one."""
+    """Time the alternatives in turns for about ``seconds`` in all; ratios are over the first one.
+
+    Rounds in which other processes took the processors are left out; until there are enough others it goes on, for some times as long.
+    """
     names = list(runs)
     calls = {n: _calls(runs[n]) for n in names}
     took: dict[str, list[float]] = {n: [] for n in names}
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()
+    watch = Watch()
     try:
-        end = time.perf_counter() + seconds
+        begun = time.perf_counter()
         for turn in itertools.count():
             order = names[turn % len(names) :] + names[: turn % len(names)]
             for n in order:
                 took[n].append(_block(runs[n], calls[n]))
-            if turn >= 6 and time.perf_counter() > end:
+            watch.round()
+            spent = time.perf_counter() - begun
+            if turn >= ROUNDS and spent > seconds and (sum(watch.quiet) >= ROUNDS or spent > PATIENCE * seconds):
                 break
             if turn % 50 == 49:
                 gc.collect()
     finally:
         if enabled:
             gc.enable()
+    kept = [k for k, quiet in enumerate(watch.quiet) if quiet]
+    if len(kept) < ROUNDS:
+        note = "; ".join([*([note] if note else []), "other processes disturbed it: run it again on a machine that has nothing else to do"])
+        kept = list(range(len(took[names[0]])))
+    took = {n: [t[k] for k in kept] for n, t in took.items()}
     first = took[names[0]]
     each = {n: [b / a for a, b in zip(first, took[n])] for n in names[1:]}
     quartiles = {n: tuple(statistics.quantiles(r, n=4)[::2]) for n, r in each.items()}

@@ -12,6 +12,7 @@ from typing import Any
 from .breakdown import Breakdown, Part
 
 SHOWN = 40  # rows of a table; what comes after them is counted
+SHORTEST = 5e-8  # seconds that can be told from what a call costs
 
 Table = list[Sequence[str]]  # the first row is the head; cells that begin with a digit stand at the right
 Block = str | Table
@@ -86,8 +87,8 @@ def kernel_table(parts: Sequence[Part]) -> list[Block]:
         row += [_few(part.kernels, 3) or "NumPy", part.kind, part.shape, _few(part.operations, 6), places(part.lines)]
         if profiled:
             took = part.seconds or 0.0
-            rates = [f"{amount / took / 1e9:.3g}" if took else "" for amount in (part.arithmetic, part.bytes)]
-            row = [span(took), f"{took / total:.0%}", *rates, *row]
+            rates = [f"{amount / took / 1e9:.3g}" if took >= SHORTEST else "" for amount in (part.arithmetic, part.bytes)]
+            row = [span(took) if took >= SHORTEST else f"0 to {span(SHORTEST)}", f"{took / total:.0%}", *rates, *row]
         table.append(row)
     blocks: list[Block] = [table] if parts else []
     if len(parts) > SHOWN:
