@@ -73,7 +73,8 @@ def unary(op: Op) -> Callable[..., Any]:
         v = input._value
         t = type(v)
         if (t is not single and t is not double and (t is not ndarray or v.dtype not in quick or v.size > SMALL)) or out is not None:
-            return _beyond(op, (input,), out, quick)
+            plain = t is ndarray and out is None and v.dtype in quick
+            return large_elementwise(op, (input,), (v,)) if plain else elementwise(op, (input,), out)
         token = enter(IGNORE)
         try:
             r = impl(v)
@@ -171,7 +172,8 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
         kind = type(other)
         if kind is float or kind is int:
             if t is not single and t is not double and (t is not ndarray or xv.dtype not in floats or xv.size > SMALL):
-                return general(input, other, out)
+                plain = t is ndarray and xv.dtype in floats
+                return large_elementwise(op, (input, other), (xv, other)) if plain else general(input, other, out)
             yv = other
             gy = fit = None
         elif isinstance(other, Tensor):
@@ -181,12 +183,14 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
                 fit = None
             else:
                 d = xv.dtype
-                if d is not yv.dtype or d not in quick or xv.size > SMALL:
+                if d is not yv.dtype or d not in quick:
                     return general(input, other, out)
+                if xv.size > SMALL:
+                    return large_elementwise(op, (input, other), (xv, yv))
                 if xv.shape == yv.shape:
                     fit = None
                 elif yv.size > SMALL:
-                    return general(input, other, out)
+                    return large_elementwise(op, (input, other), (xv, yv))
                 else:
                     fit = ((xv.shape, None), (yv.shape, None))
         else:
@@ -241,7 +245,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
             if isinstance(x, np.generic) or isinstance(y, np.generic):
                 return impl(x, y)
             return refuse(op, "input", 1, x)
-        return _beyond(op, (x, y), out, quick)
+        return elementwise(op, (x, y), out)
 
     if not (operator or reverse):
         op.quick = apply
@@ -303,14 +307,8 @@ def _plain(kw: dict[str, Any]) -> dict[str, Any]:
     return {k: n.item() if isinstance(n, np.generic) else n for k, n in kw.items()}
 
 
-def _beyond(op: Op, args: tuple[Any, ...], out: Any, quick: frozenset[Any]) -> Any:
-    """What a quick path leaves: large arrays of one of its dtypes at once, and everything else by promotion."""
-    values = [a._value if isinstance(a, Tensor) else a for a in args]
-    kinds = {v.dtype if type(v) is ndarray else type(v) for v in values}
-    number = not kinds.isdisjoint((float, int))
-    taken = kinds - {float, int} <= (quick & FLOATS if number else quick) and len(kinds) == 1 + number
-    if out is not None or not taken or not is_large(*values):
-        return elementwise(op, args, out)
+def large_elementwise(op: Op, args: tuple[Any, ...], values: tuple[Any, ...]) -> Any:
+    """The end of a quick path for large arrays.  ``values`` are arrays of one dtype, which it takes, and Python numbers."""
     token = enter(IGNORE)
     try:
         r = computed(op, values, {})
@@ -319,7 +317,11 @@ def _beyond(op: Op, args: tuple[Any, ...], out: Any, quick: frozenset[Any]) -> A
     finally:
         leave(token)
     result = wrap(r)
-    if op.rules and recording() and any(isinstance(a, Tensor) and a._gn is not None for a in args):
+    tracked = False
+    for a in args:
+        if isinstance(a, Tensor) and a._gn is not None:
+            tracked = True
+    if tracked and op.rules and recording():
         fits = any(type(v) is ndarray and v.shape != r.shape for v in values)
         fit = [(v.shape, None) if type(v) is ndarray else None for v in values] if fits else None
         record(op, result, r, values, args, {}, "large", fit)

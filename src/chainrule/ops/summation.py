@@ -39,10 +39,11 @@ def total(x: Any) -> Any:
         n = x.size
         if n <= _LONGEST:
             if type(x) is not np.ndarray:
-                return +x  # a number of its own: a write finds a number by its identity
+                # A number of its own (a write finds a number by its identity), or what stands for an array in a capture.
+                return +x if isinstance(x, np.generic) else _add.reduce(x, axis=None)
             found = _ONES[kind].get(n)
             return x.ravel().dot(ones(kind, n) if found is None else found)
-        if n >= _MANY and x.flags.c_contiguous:
+        if n >= _MANY and type(x) is np.ndarray and x.flags.c_contiguous:
             return _rows(x.reshape(1, n))[0]
         return _add.reduce(x, axis=None)
     return add_over(x, dim=tuple(range(x.ndim)), keepdim=False)

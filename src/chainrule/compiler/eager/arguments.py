@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from .sketch import Sketch
 
-FLOATS = frozenset({np.dtype("f4"), np.dtype("f8")})
-_TAKEN = FLOATS | {np.dtype(bool)}
+FLOATS: frozenset[Any] = frozenset({np.dtype("f4"), np.dtype("f8")})
+_CODES: dict[Any, str] = {d: d.char for d in (*FLOATS, np.dtype(bool))}  # a dtype takes longer to look up than its letter
 _PLAIN = frozenset({int, bool, str, type(None), np.dtype})
 
 
@@ -43,23 +43,24 @@ class Arguments:
         """Take up one value; raises Leave."""
         kind = type(value)
         if kind is ndarray:
-            if value.dtype not in _TAKEN:
+            code = _CODES.get(value.dtype)
+            if code is None:
                 raise Leave
             shape = value.shape
             if not shape:
-                self.key += ("number", value.dtype)
+                self.key += ("number", code)
             elif value.flags.c_contiguous:
-                self.key += ("array", value.dtype)
+                self.key += ("array", code)
                 self.shapes.append(shape)
             elif not any(value.strides) and value.size:
-                self.key += ("spread", value.dtype)
+                self.key += ("spread", code)
                 self.shapes.append(shape)
                 value = np.asarray(value[(0,) * value.ndim])
             else:
                 raise Leave
             self.arrays.append(value)
         elif kind is np.float32 or kind is np.float64:
-            self.key += ("number", value.dtype)
+            self.key += ("number", value.dtype.char)
             self.arrays.append(np.asarray(value))
         elif kind is float:
             self.key += (float, value, copysign(1.0, value))

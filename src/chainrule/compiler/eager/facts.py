@@ -28,9 +28,19 @@ VARYING = frozenset({"add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "
 SPREAD = frozenset({"sum", "sum_all", "mean", "mean_all"})
 
 
+# One exact instruction for an element: up to 65,536 of them NumPy is done before a kernel has been found.  Both give the same bits.
+CHEAP = frozenset("add sub mul div neg abs maximum minimum sqrt reciprocal eq ne lt le gt ge".split())
+_PAYS = 1 << 16
+
+
 def compiled(op: Op) -> bool:
     """Whether kernels of the operation are worth making."""
     return op.name not in LEFT if op.kind == "elementwise" else op.name in ROWS
+
+
+def quicker(op: Op, values: Sequence[Any]) -> bool:
+    """Whether a kernel is quicker than NumPy for these arrays."""
+    return op.name not in CHEAP or any(isinstance(v, np.ndarray) and v.size >= _PAYS for v in values)
 
 
 def varying(op: Op, values: Sequence[Any], like: Any = None) -> Sequence[Any]:

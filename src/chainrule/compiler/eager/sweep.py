@@ -1,8 +1,9 @@
 """Kernels of elementwise programs for arrays of any shape: a kernel for one block, run on every block of what it is given.
 
-The program is traced and compiled for :data:`BLOCK` elements.  The blocks of n elements begin at 0, BLOCK, 2 BLOCK and so on, the last
-at n - BLOCK, so some elements may be computed twice: results have memory of their own, and get the same bits again.  So one kernel
-serves every shape, contiguous arrays of several axes are walked as one, and no number of elements is left over.
+The program is traced and compiled for :data:`BLOCK` elements.  The first block of n elements begins at 0, the last at n - BLOCK, and those
+between where the result's memory begins a cache line (malloc's begins 16 bytes behind one, and a vector that lies in two lines takes
+twice as long).  So some elements are computed twice: results have memory of their own, and get the same bits again.  One kernel serves
+every shape, contiguous arrays of several axes are walked as one, and no number of elements is left over.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..native.target import host
 from ..program.ir import Node, Program
 
 BLOCK = 4096
+_LINE = 64  # bytes
 _MOST = 8  # blocks that a thread takes at once, of a large array
 _FEWEST = 32  # such portions there shall be before they grow
 
@@ -56,28 +58,30 @@ def build(program: Program) -> Sweep:
             place = len(inputs) + len(outputs) + 1 + len(constants)
             constants.append((node.dtype.str, node.attrs["value"].tobytes()))
         places.append(place)
-    _emit(native.module, call, places, len(inputs) + len(outputs))
+    _emit(native.module, call, places, len(inputs), program.outputs[0].dtype.itemsize, len(outputs))
     meta = (places, constants)
     return _runner(program, compile_text(native.module.text(), target, meta=meta, key=key), meta)
 
 
-def _emit(module: Any, call: Any, places: Sequence[int], count: int) -> None:
+def _emit(module: Any, call: Any, places: Sequence[int], inputs: int, itemsize: int, outputs: int) -> None:
     """Write ``blocks``, a kernel that runs ``call`` on some blocks, and ``sweep``, which runs it on all.
 
-    Both see the block of pointers: ``count`` to arrays and numbers, then one to the number of elements (a double), then the constants'.
+    Both see the block of pointers: the inputs', the outputs' (``itemsize`` is the first one's), one to the number of elements (a double),
+    then the constants'.
     """
     from ..native import pool
     from ..native.kernel import SIGNATURE
 
     f = module.function("blocks", SIGNATURE)
-    n, portion = _sizes(f, "%buffers", count)
+    sizes = _Sizes(f, "%buffers", inputs, itemsize, outputs)
     pointers = f.op(f"alloca [{max(1, len(places))} x ptr], align 8")
     arrays = [f.load("ptr", f.gep("%buffers", place, "ptr")) for place in places]
-    first = f.op(f"mul nsw i64 %chunk, {portion}")
-    end = f.least(f.add(first, portion), _blocks(f, n))
+    first = f.op(f"mul nsw i64 %chunk, {sizes.portion}")
+    end = f.least(f.add(first, sizes.portion), sizes.blocks)
 
     def block(b: Any, _: Any) -> None:
-        start = f.least(f.mul(b, BLOCK), f.sub(n, BLOCK))
+        start = f.intrinsic("smax", "i64", f.sub(f.mul(b, BLOCK), sizes.shift), "0")
+        start = f.least(start, f.sub(sizes.elements, BLOCK))
         for k, (pointer, buffer) in enumerate(zip(arrays, call.buffers, strict=True)):
             at = f.gep(pointer, f.mul(start, buffer.node.dtype.itemsize)) if buffer.node.shape else pointer
             f.store("ptr", at, f.gep(pointers, k, "ptr"))
@@ -87,21 +91,23 @@ def _emit(module: Any, call: Any, places: Sequence[int], count: int) -> None:
     f.loop(first, end, 1, block)
     f.ret()
     f = module.function("sweep", "ptr %block", linkage="")
-    n, portion = _sizes(f, "%block", count)
-    chunks = f.op(f"udiv i64 {f.add(_blocks(f, n), f.sub(portion, 1))}, {portion}")
+    sizes = _Sizes(f, "%block", inputs, itemsize, outputs)
+    chunks = f.op(f"udiv i64 {f.add(sizes.blocks, f.sub(sizes.portion, 1))}, {sizes.portion}")
     pool.run_chunks(f, "blocks", "%block", chunks)
     f.ret()
 
 
-def _sizes(f: Any, block: str, count: int) -> tuple[str, str]:
-    """(elements, blocks that a thread takes at once)."""
-    n = f.op(f"fptosi double {f.load('double', f.load('ptr', f.gep(block, count, 'ptr')))} to i64")
-    portion = f.least(f.div(_blocks(f, n), _FEWEST), _MOST)
-    return n, f.intrinsic("smax", "i64", portion, "1")
+class _Sizes:
+    """Instructions for what both functions have to know."""
 
-
-def _blocks(f: Any, n: str) -> Any:
-    return f.div(f.add(n, BLOCK - 1), BLOCK)
+    def __init__(self, f: Any, block: str, inputs: int, itemsize: int, outputs: int) -> None:
+        number = f.load("ptr", f.gep(block, inputs + outputs, "ptr"))
+        result = f.load("ptr", f.gep(block, inputs, "ptr"))
+        self.elements = f.op(f"fptosi double {f.load('double', number)} to i64")
+        into = f.op(f"and i64 {f.op(f'ptrtoint ptr {result} to i64')}, {_LINE - 1}")
+        self.shift = f.div(into, itemsize)  # elements of the first line that are not the result's
+        self.blocks = f.div(f.add(f.add(self.elements, self.shift), BLOCK - 1), BLOCK)
+        self.portion = f.intrinsic("smax", "i64", f.least(f.div(self.blocks, _FEWEST), _MOST), "1")  # blocks that a thread takes at once
 
 
 def _runner(program: Program, library: Library, meta: Any) -> Sweep:

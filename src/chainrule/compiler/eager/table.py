@@ -18,7 +18,7 @@ from ..capture.symbolic import Unsupported
 from ..program.ir import Program
 from . import sweep
 from .arguments import Arguments, Leave, stand_in, stand_ins
-from .facts import SPREAD, compiled, varying
+from .facts import SPREAD, compiled, quicker, varying
 from .sketch import Sketch, sketched
 from .steps import Step
 
@@ -67,7 +67,7 @@ class Eager:
 
     def forward(self, op: Op, values: Sequence[Any], kw: dict[str, Any]) -> Any:
         """The raw result, or None."""
-        if not compiled(op):
+        if not (compiled(op) and quicker(op, values)):
             return None
         found = Arguments()
         found.key.append(op)
