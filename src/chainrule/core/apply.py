@@ -185,14 +185,9 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
                 d = xv.dtype
                 if d is not yv.dtype or d not in quick:
                     return general(input, other, out)
-                if xv.size > SMALL:
+                fit = None if xv.shape == yv.shape else ((xv.shape, None), (yv.shape, None))
+                if xv.size > SMALL or (fit is not None and yv.size > SMALL):
                     return large_elementwise(op, (input, other), (xv, yv))
-                if xv.shape == yv.shape:
-                    fit = None
-                elif yv.size > SMALL:
-                    return large_elementwise(op, (input, other), (xv, yv))
-                else:
-                    fit = ((xv.shape, None), (yv.shape, None))
         else:
             return general(input, other, out)
         token = enter(IGNORE)
