@@ -1,4 +1,4 @@
-"""Constants folded, what changes nothing left out, and what is computed twice computed once.
+"""Constants folded, what changes nothing left out, what is computed twice computed once, slices not added up but put beside each other.
 
 Every change is exact: the same bits, for NaN, infinities and −0 too.  So ``x + 0`` stays (−0 + 0 is 0), and ``x * 0`` does.
 """
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..program.execute import execute
 from ..program.ir import Node, Program, ordered, row_major
+from .slices import beside
 
 _SMALL = 16  # elements of a constant that is computed beforehand
 
@@ -22,8 +23,8 @@ def simplify(program: Program) -> Program:
     for node in ordered(program.roots()):
         new = _changed(node.with_args([made[id(a)] for a in node.args]))
         made[id(node)] = known.setdefault(_key(new), new)
-    return Program(
-        program.inputs, program.scalars, [made[id(n)] for n in program.outputs], [(i, made[id(n)]) for i, n in program.stores]
+    return beside(
+        Program(program.inputs, program.scalars, [made[id(n)] for n in program.outputs], [(i, made[id(n)]) for i, n in program.stores])
     )
 
 
