@@ -133,6 +133,23 @@ def test_a_function_belongs_to_its_process() -> None:
         program_form(Program([], [], [call], []))
 
 
+@pytest.mark.parametrize(
+    "meta", [None, 5, (), ((), (), (), ()), ([("section", "f")], [], [], []), ([], [("memory", 3, (2,), "<f4")], [], [])]
+)
+def test_what_was_not_stored_so_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meta: object) -> None:
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
+    x = np.linspace(0, 1, 3, dtype=np.float32)
+    expected = stored.obtained(simple())([x], ())[0]
+    store, key = cache.default(), stored.key_of(simple(), host())
+    assert store is not None and key is not None
+    content, about = store.get(key) or (b"", None)
+    for value in (meta, {**about, "meta": meta}):
+        store.put(key, content, value)
+        assert stored.obtained(simple())([x], ())[0].tobytes() == expected.tobytes()
+    monkeypatch.setattr(engine, "build", refused)
+    assert stored.obtained(simple())([x], ())[0].tobytes() == expected.tobytes()
+
+
 def test_without_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
     run = stored.obtained(simple())

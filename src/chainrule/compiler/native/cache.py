@@ -33,6 +33,7 @@ SIZE = 1 << 30
 _MAGIC = b"chainrule object 2\n"
 _SUFFIX = ".object"
 _numbers = itertools.count()
+_written: dict[str, int] = {}  # bytes, by directory, since this process has looked how large it is
 _STALE = 3600.0  # seconds after which a file that was never renamed has lost its writer
 
 
@@ -160,7 +161,10 @@ class ObjectCache:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
             return False
-        self._shrink()
+        _written[self.root] = written = _written.get(self.root, self.limit) + len(packed)
+        if written > self.limit // 32:  # the first time, and when it may have grown
+            _written[self.root] = 0
+            self._shrink()
         return True
 
     def clear(self) -> None:

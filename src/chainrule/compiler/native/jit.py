@@ -121,15 +121,16 @@ def load(key: str, target: Target, *, opt: int = 2) -> Library | None:
     if found is None:
         return None
     content, stored = found
-    loaded: Loaded | None
-    if stored["image"] is None:
-        loaded = _by_llvm(content, target, opt, stored["pool"])
-    else:
-        loaded = _mapped(Image.unpacked(content, stored["image"]))
+    try:
+        about, pool, meta = stored["image"], stored["pool"], stored["meta"]
+        image = None if about is None else Image.unpacked(content, about)
+    except (TypeError, KeyError, ValueError):  # written by a version that kept something else
+        return None
+    loaded = _by_llvm(content, target, opt, pool) if image is None else _mapped(image)
     if loaded is None:
         return None
     LOADS["loaded"] += 1
-    return Library(loaded, stored["meta"], cached=True)
+    return Library(loaded, meta, cached=True)
 
 
 def assembly(text: str, target: Target, *, opt: int = 2) -> str:

@@ -120,11 +120,19 @@ class _Description:
 def restored(program: Program, key: str, target: Target) -> Runner | None:
     """The program as it was stored under the key."""
     library = load(key, target)
-    if library is None or library.meta is None:
+    if library is None:
         return None
-    steps, values, blocks, outputs = library.meta
-    back = _Restoring(program, values, blocks, outputs)
-    segments = [back.section(*s[1:]) if s[0] == "section" else back.host(*s[1:]) for s in steps]
+    try:
+        steps, values, blocks, outputs = library.meta
+        if len(outputs) != len(program.outputs):
+            raise ValueError
+        back = _Restoring(program, values, blocks, outputs)
+        segments = [back.section(*s[1:]) if s[0] == "section" else back.host(*s[1:]) for s in steps]
+    except (TypeError, KeyError, IndexError, ValueError):  # another version's, or damaged before it was stored
+        store = _cache.default()
+        if store is not None:
+            store.drop(key)
+        return None
     for s in segments:
         if isinstance(s, Section):
             s.load(library)
