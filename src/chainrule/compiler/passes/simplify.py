@@ -12,6 +12,7 @@ import numpy as np
 from ..program.execute import execute
 from ..program.ir import Node, Program, ordered, row_major
 from .slices import beside
+from .views import composed
 
 _SMALL = 16  # elements of a constant that is computed beforehand
 
@@ -99,9 +100,11 @@ def _is_one(node: Node) -> bool:
 
 
 def _view(node: Node) -> Node:
-    """A view of a number's copies is copies of the number; a view that shows everything as it is, is what it shows."""
+    """A view of a number's copies is copies of the number, a view of a view one view, and one that shows everything is what it shows."""
     x = node.args[0]
     if x.op == "view" and x.args[0].shape == () and node.size:
         return Node("view", x.args, node.shape, node.dtype, {"strides": (0,) * len(node.shape), "offset": 0}, node.source)
+    if x.op == "view" and (found := composed(node)) is not None:
+        return _view(found)
     same = node.shape == x.shape and node.attrs["offset"] == 0 and node.attrs["strides"] == row_major(node.shape)
     return x if same else node
