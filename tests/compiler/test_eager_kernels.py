@@ -448,3 +448,22 @@ def test_cheap_operations_begin_later(kernels):
     assert kernels.calls == 0
     T.exp(x)
     assert kernels.calls == 1
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_results_that_go_past_the_cache(start, kernels):
+    n = 3_000_000
+    assert 3 * 4 * n > sweep._CACHE
+    x, y = numbers(n + start), numbers(n + start, seed=1)
+    z = T.tensor(x)[start:] + T.tensor(y)[start:]
+    np.testing.assert_array_equal(z.numpy(), x[start:] + y[start:])
+    assert kernels.calls == 1
+
+
+def test_clones_are_copies(kernels):
+    x = T.tensor(numbers(250, 300))
+    y = x.clone()
+    assert kernels.calls == 1
+    y.zero_()
+    np.testing.assert_array_equal(x.numpy(), numbers(250, 300))
+    assert x.T.clone().stride() == x.T.stride()

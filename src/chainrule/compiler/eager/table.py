@@ -67,6 +67,8 @@ class Eager:
 
     def forward(self, op: Op, values: Sequence[Any], kw: dict[str, Any]) -> Any:
         """The raw result, or None."""
+        if op.name == "clone":
+            return self.copy(values[0])
         if not (compiled(op) and quicker(op, values)):
             return None
         found = Arguments()
@@ -87,14 +89,12 @@ class Eager:
         return None if kernel is None else settled(kernel(found.arrays, found.shapes[0])[0])
 
     def copy(self, array: Any) -> Any:
-        """One number written everywhere, where an array shows it everywhere; what has to be read NumPy copies as quickly."""
+        """A fresh array of the same elements, or None."""
         found = Arguments()
         found.key.append("copy")
         try:
             found.add(array)
         except Leave:
-            return None
-        if found.key[1] != "spread":
             return None
         kernel = self._kernel(found, "copy", lambda sketch, shape: [stand_in(sketch, array, shape)], True)
         return None if kernel is None else kernel(found.arrays, array.shape)[0]
@@ -197,9 +197,12 @@ class Eager:
         except Exception:  # NumPy does it, and raises what is to be raised
             return Kernel(owner, None)
         given = [n.attrs["index"] if n.op == "input" else None for n in program.outputs]
-        if given and None not in given and not program.stores:  # a cotangent that is passed on
+        if given and None not in given and not program.stores and owner != "copy":  # a cotangent that is passed on
             return Kernel(owner, None)
-        program.outputs = [n for n in program.outputs if n.op != "input"]
+        if owner == "copy":
+            given = [None]
+        else:
+            program.outputs = [n for n in program.outputs if n.op != "input"]
         try:
             run = self.build_sweep(program) if shape is not None else _exact(self.build(program))
         except Unsupported:

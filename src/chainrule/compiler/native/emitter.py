@@ -12,6 +12,7 @@ Text, because it is 20 times quicker than building objects (2.3 against 50 ms fo
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -135,6 +136,21 @@ class Module:
         self._functions.append(text)
         self._names.update(names)
 
+    def streamed(self, name: str, new: str) -> None:
+        """Add the function ``new``: ``name`` with its whole vectors stored past the caches.  Each has to begin at a multiple of its size,
+        and whoever calls it waits for the stores by a fence of its own.
+        """
+        (made,) = [f for f in self._functions if isinstance(f, Emitter) and f.name == name]
+        mark = f"!{len(self._metadata)}"
+        self._metadata.append(f"{mark} = !{{i32 1}}")
+
+        def stored(found: re.Match[str]) -> str:
+            size = int(found[2]) * SIZES[found[3]]
+            return f"{found[1]}, align {size}, !nontemporal {mark}"
+
+        text = made.text().replace(f"@{name}(", f"@{new}(", 1)
+        self.add(re.sub(r"(store <(\d+) x (\w+)> [^,]+, ptr [^,]+), align \d+", stored, text), new)
+
     def loop_hint(self, *hints: str) -> str:
         """What to write behind a loop's closing branch: ``unroll.disable`` and its like."""
         if not hints:
@@ -162,6 +178,7 @@ class Emitter:
         self.module = module
         self.target = module.target
         self.head = head
+        self.name = head.partition("@")[2].partition("(")[0]
         self.result = result
         self.lines: list[str] = []
         self.block = "entry"
