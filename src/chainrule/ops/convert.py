@@ -11,6 +11,7 @@ from ..core import dtype as _dtype
 from ..core.dtype import as_dtype, dtype
 from ..core.floating_flags import IGNORE, enter, leave
 from ..core.inference import ACTIVE, mark
+from ..core.large import SMALL, copied
 from ..core.meta import Meta
 from ..core.naming import type_name
 from ..core.op import Op
@@ -115,7 +116,7 @@ def clone(input: Tensor, *, memory_format: Any = _device.preserve_format) -> Ten
     """
     value = input._value
     if input._gn is None and isinstance(value, (np.ndarray, np.generic)):
-        out = wrap(structure.copy_array(value))
+        out = wrap(copied(value) if value.size > SMALL and value.flags.c_contiguous else structure.copy_array(value))
         if ACTIVE.threads:
             mark(out)
     else:
