@@ -15,7 +15,7 @@ from . import report_text as show
 from .breakdown import Breakdown, Part, arithmetic, run_seconds, taken_apart
 from .capture.variant import Variant
 from .front import Compiled
-from .passes.simplify import simplify
+from .passes.improve import improved
 from .program.execute import prepare
 from .program.ir import Program
 
@@ -157,7 +157,7 @@ def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: 
     joint = variant.record.joint
     if joint is not None:
         given = None if inputs is None else _cotangents(variant, inputs)
-        pieces.append(_piece("backward", simplify(joint.program), made, variant.backward, given))
+        pieces.append(_piece("backward", improved(joint.program), made, variant.backward, given))
     return Report(pieces, made.reasons, _guards(args, kwargs), dict(variant.seconds), variant.loaded)
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any
 
-from ..passes.simplify import simplify
+from ..passes.improve import improved
 from ..program.ir import Program
 from ..state import LOADS
 
@@ -36,7 +36,7 @@ class Ready:
     def program(self) -> Program:
         """The program without what it need not compute."""
         begun = perf_counter()
-        simple = simplify(self.captured)
+        simple = improved(self.captured)
         self._simplifying = perf_counter() - begun
         return simple
 

@@ -9,6 +9,7 @@ Each element gets one slice's value and zeros, so the change is exact; ``-0 + 0`
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,37 +28,48 @@ def beside(program: Program) -> Program:
     nodes = program.nodes()
     if sum(n.op == "put" for n in nodes) < 2:
         return program
+    inner = inner_sums(nodes, uses_of(program, nodes))
+    zeros: dict[np.dtype[Any], Node] = {}
+    sums = [n for n in nodes if is_sum(n) and id(n) not in inner]
+    found = {id(n): made for n in sums if (made := _beside(n, inner, zeros)) is not None}
+    return replaced(program, found) if found else program
+
+
+def uses_of(program: Program, nodes: Sequence[Node]) -> Counter[int]:
+    """How often each node is an argument or wanted by the caller."""
     uses = Counter(id(a) for n in nodes for a in n.args)
     uses.update(id(n) for n in program.roots())
+    return uses
+
+
+def inner_sums(nodes: Sequence[Node], uses: Counter[int]) -> set[int]:
+    """Sums that only another sum reads."""
     readers = {id(a): n for n in nodes for a in n.args}
-    inner = {id(n) for n in nodes if _is_sum(n) and uses[id(n)] == 1 and id(n) in readers and _is_sum(readers[id(n)])}
-    zeros: dict[np.dtype[Any], Node] = {}
-    sums = [n for n in nodes if _is_sum(n) and id(n) not in inner]
-    found = {id(n): made for n in sums if (made := _beside(n, inner, zeros)) is not None}
-    return _replaced(program, found) if found else program
+    return {id(n) for n in nodes if is_sum(n) and uses[id(n)] == 1 and id(n) in readers and is_sum(readers[id(n)])}
 
 
-def _is_sum(node: Node) -> bool:
+def is_sum(node: Node) -> bool:
     return node.op == "map" and node.attrs["fn"] == "add" and node.dtype.kind in "fiu" and all(a.shape == node.shape for a in node.args)
 
 
-def _terms(root: Node, inner: set[int]) -> list[Node]:
-    terms: list[Node] = []
+def terms(root: Node, inner: set[int]) -> list[Node]:
+    """What a sum adds up, through the sums that only it reads."""
+    found: list[Node] = []
     stack = [root]
     while stack:
         node = stack.pop()
         if node is root or id(node) in inner:
             stack += reversed(node.args)
         else:
-            terms.append(node)
-    return terms
+            found.append(node)
+    return found
 
 
 def _beside(root: Node, inner: set[int], zeros: dict[np.dtype[Any], Node]) -> Node | None:
     """What computes the sum; None where it is no sum of slices of one axis, and of at most one other term."""
-    terms = _terms(root, inner)
-    puts = [t for t in terms if t.op == "put" and _is_zero(t.args[0])]
-    rest = [t for t in terms if not (t.op == "put" and _is_zero(t.args[0]))]
+    everything = terms(root, inner)
+    puts = [t for t in everything if t.op == "put" and _is_zero(t.args[0])]
+    rest = [t for t in everything if not (t.op == "put" and _is_zero(t.args[0]))]
     if len(puts) < 2 or len(rest) > 1:
         return None
     zero = zeros.setdefault(root.dtype, Node("const", (), (), root.dtype, {"value": np.zeros((), root.dtype)}, root.source))
@@ -110,7 +122,7 @@ def _is_zero(node: Node) -> bool:
     return node.op == "const" and not node.attrs["value"].any() and not np.signbit(node.attrs["value"]).any()
 
 
-def _replaced(program: Program, found: dict[int, Node]) -> Program:
+def replaced(program: Program, found: dict[int, Node]) -> Program:
     """The program with other nodes in the places of those of ``found``; what those are made of is changed too."""
     outputs = [found.get(id(n), n) for n in program.outputs]
     stores = [(i, found.get(id(n), n)) for i, n in program.stores]
