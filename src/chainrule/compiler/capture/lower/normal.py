@@ -82,9 +82,7 @@ def normalise(x: Node, weight: Node | None, bias: Node | None, *, split: Ints, d
     floats_only(x)
     if not x.size:
         raise Unsupported("nothing to normalise")
-    centred, variance = _moments(build.reshape(_wide(x), split), dims)
-    deviation = build.mapped("sqrt", build.add(variance, build.number(variance, eps)))
-    r = build.div(centred, _along(deviation, centred, dims))
+    r, _ = _standard(build.reshape(_wide(x), split), dims, eps)  # one division a row, as PyTorch's
     return build.cast(_affine(build.reshape(r, x.shape), weight, bias, affine), x.dtype)
 
 
