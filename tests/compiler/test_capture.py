@@ -450,6 +450,10 @@ def test_what_is_kept_from_the_compiler_ends_the_capture() -> None:
     assert seen == [False] * 4 and "looks is kept from the compiler: it looks" in run.reasons[0][0]
 
 
+def test_elements_rolled_over_all_axes() -> None:
+    program_of(lambda x: torch.roll(x * 2, 2) + torch.roll(x, (1, -1), (0, 1)), torch.randn(3, 4))
+
+
 def test_an_argument_that_shares_memory_with_another_tensor() -> None:
     memory = np.ones(3, np.float32)
     other = torch.from_numpy(memory)

@@ -132,6 +132,20 @@ def test_equal_kernels_are_told_once() -> None:
 
 
 @native_only
+def test_a_long_program_of_few_kernels() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(4200):
+            x = x.flip(0) * 0.5 + x.mean() * 0.5
+        return x
+
+    x = torch.full((3,), 0.125)
+    report = torch.explain_compile(f, x)
+    assert report.pieces[0].engine == "native" and report.pieces[0].kernels < 20
+    assert sum(part.calls for part in report.kernels) > 4000
+    assert torch.equal(torch.compile(f)(x), f(x))
+
+
+@native_only
 def test_what_threads_share() -> None:
     report = torch.explain_compile(lambda x: (x @ x, x[0] * 2), torch.ones(512, 512))
     chunks = {part.kind: part.chunks for part in report.kernels}

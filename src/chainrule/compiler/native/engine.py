@@ -27,7 +27,8 @@ from .sharing import Buffer, Call, Sharing
 from .stored import described
 from .target import Target, host
 
-_MOST = 4000  # groups; longer programs run on NumPy until kernels are shared
+_KERNELS = 4000  # different ones: compiling more takes minutes
+_GROUPS = 60_000  # calls of them; each is some instructions
 _UNOWNED = frozenset({"view", "input", "const", "scalar", "iota"})  # what lies in no memory of its own
 
 
@@ -73,7 +74,7 @@ class Native:
         self.program = program = laid_out(owned(program))
         self.target = target
         groups = fuse(program)
-        if len(groups) > _MOST:
+        if len(groups) > _GROUPS:
             raise TooLong
         self.module = Module(target)
         self.sharing = Sharing(self._emit)
@@ -84,6 +85,8 @@ class Native:
         self.made: list[Node] = []
         for group in groups:
             self._plan(group)
+            if len(self.sharing) > _KERNELS:
+                raise TooLong
         self.direct = self._direct(groups)
         self._store()
         self.memory: dict[int, Any] = {}

@@ -127,7 +127,7 @@ def repeat(x: Node, *, repeats: Any) -> Node:
 def roll(x: Node, *, shifts: Any, dims: Any) -> Node:
     if not dims:
         flat = build.reshape(x, (x.size,))
-        return build.reshape(roll(flat, shifts=shifts, dims=(0,)), x.shape)
+        return build.reshape(roll(flat, shifts=(shifts,), dims=(0,)), x.shape)
     for shift, d in zip(shifts, dims, strict=True):
         n = x.shape[d]
         by = shift % n if n else 0
