@@ -33,7 +33,8 @@ def log_softmax(x: Node, *, dim: int) -> Node:
 
     def rows(v: Node) -> Node:
         r = build.sub(v, build.reduce("max", v, dim, True))
-        return build.sub(r, build.mapped("log", build.sum_of(build.mapped("exp", r), dim, True)))
+        total = build.mapped("log", build.sum_of(build.mapped("exp", r), dim, False))
+        return build.sub(r, _along(total, r, build.axes_of(v, dim)))
 
     return x if not x.size else in_float(x, rows)
 
@@ -45,13 +46,11 @@ def logsumexp(x: Node, *, dim: Any, keepdim: bool) -> Node:
         raise Unsupported("nothing to add")
 
     def rows(v: Node) -> Node:
-        top = build.reduce("max", v, dim, True)
-        top = build.where(build.mapped("isfinite", top, dtype=bool), top, build.number(top, 0))
-        r = build.add(build.mapped("log", build.sum_of(build.mapped("exp", build.sub(v, top)), dim, True)), top)
-        if keepdim:
-            return r
         axes = build.axes_of(v, dim)
-        return build.reshape(r, [n for i, n in enumerate(v.shape) if i not in axes])
+        top = build.reduce("max", v, dim, False)
+        top = build.where(build.mapped("isfinite", top, dtype=bool), top, build.number(top, 0))
+        r = build.add(build.mapped("log", build.sum_of(build.mapped("exp", build.sub(v, _along(top, v, axes))), dim, False)), top)
+        return build.reshape(r, [1 if d in axes else n for d, n in enumerate(v.shape)]) if keepdim else r
 
     return in_float(x, rows)
 
