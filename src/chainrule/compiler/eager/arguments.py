@@ -66,7 +66,10 @@ class Arguments:
             self.key += (float, value, copysign(1.0, value))
         elif kind is tuple or kind is list:
             self.plain = False
-            self.add_all(value)
+            if {*map(type, value)} == {int}:  # a shape, or dimensions
+                self.key.append(tuple(value))
+            else:
+                self.add_all(value)
         elif kind in _PLAIN:
             self.key += (kind, value)
         else:
