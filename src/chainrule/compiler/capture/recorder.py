@@ -25,6 +25,7 @@ from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
 from . import build, window
 from .census import Census
+from .lower import lowered
 from .order import Order, memory_order
 from .ready import Engine, Ready
 from .symbolic import Unsupported
@@ -170,8 +171,6 @@ class Recorder:
 
     def apply(self, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """The captured result of an operation."""
-        from .lower import lowered
-
         token = build.SOURCE.set(Source(op.name, user_line()))
         before, MODES.recorder = MODES.recorder, self
         try:
