@@ -10,7 +10,7 @@ import numpy as np
 from ...program.ir import Node
 from .. import build
 from ..symbolic import Unsupported
-from .reduction import floats_only, in_float
+from .reduction import along, floats_only, in_float
 from .table import lowers
 
 Ints = tuple[int, ...]
@@ -34,7 +34,7 @@ def log_softmax(x: Node, *, dim: int) -> Node:
     def rows(v: Node) -> Node:
         r = build.sub(v, build.reduce("max", v, dim, True))
         total = build.mapped("log", build.sum_of(build.mapped("exp", r), dim, False))
-        return build.sub(r, _along(total, r, build.axes_of(v, dim)))
+        return build.sub(r, along(total, r, build.axes_of(v, dim)))
 
     return x if not x.size else in_float(x, rows)
 
@@ -49,7 +49,7 @@ def logsumexp(x: Node, *, dim: Any, keepdim: bool) -> Node:
         axes = build.axes_of(v, dim)
         top = build.reduce("max", v, dim, False)
         top = build.where(build.mapped("isfinite", top, dtype=bool), top, build.number(top, 0))
-        r = build.add(build.mapped("log", build.sum_of(build.mapped("exp", build.sub(v, _along(top, v, axes))), dim, False)), top)
+        r = build.add(build.mapped("log", build.sum_of(build.mapped("exp", build.sub(v, along(top, v, axes))), dim, False)), top)
         return build.reshape(r, [1 if d in axes else n for d, n in enumerate(v.shape)]) if keepdim else r
 
     return in_float(x, rows)
@@ -61,14 +61,8 @@ def _averages(x: Node, dims: Ints) -> Node:
     return build.div(build.sum_of(x, dims, False), build.number(x, max(1, count)))
 
 
-def _along(rows: Node, like: Node, dims: Ints) -> Node:
-    """What belongs to rows, at each of their elements."""
-    kept = [1 if d in dims else n for d, n in enumerate(like.shape)]
-    return build.expand(build.reshape(rows, kept), like.shape)
-
-
 def _moments(x: Node, dims: Ints) -> tuple[Node, Node]:
-    centred = build.sub(x, _along(_averages(x, dims), x, dims))
+    centred = build.sub(x, along(_averages(x, dims), x, dims))
     return centred, _averages(build.mul(centred, centred), dims)
 
 
@@ -104,13 +98,13 @@ def batch_norm_eval(x: Node, weight: Node | None, bias: Node | None, mean: Node,
 
 def _standard(x: Node, dims: Ints, eps: float) -> tuple[Node, Node]:
     normal, variance = _moments(x, dims)
-    inverse = _along(build.mapped("rsqrt", build.add(variance, build.number(variance, eps))), x, dims)
+    inverse = along(build.mapped("rsqrt", build.add(variance, build.number(variance, eps))), x, dims)
     return build.mul(normal, inverse), inverse
 
 
 def _projected(t: Node, normal: Node, inverse: Node, dims: Ints) -> Node:
-    r = build.sub(t, _along(_averages(t, dims), t, dims))
-    r = build.sub(r, build.mul(normal, _along(_averages(build.mul(t, normal), dims), t, dims)))
+    r = build.sub(t, along(_averages(t, dims), t, dims))
+    r = build.sub(r, build.mul(normal, along(_averages(build.mul(t, normal), dims), t, dims)))
     return build.mul(r, inverse)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -26,6 +26,12 @@ def in_float(x: Node, compute: Callable[[Node], Node]) -> Node:
 def floats_only(x: Node) -> None:
     if x.dtype.kind in "biu":
         raise Unsupported("integers")
+
+
+def along(rows: Node, like: Node, dims: Sequence[int]) -> Node:
+    """What belongs to rows (``like`` without ``dims``), at each of their elements."""
+    kept = [1 if d in dims else n for d, n in enumerate(like.shape)]
+    return build.expand(build.reshape(rows, kept), like.shape)
 
 
 def adding(x: Node, dims: Any, keep: bool) -> Node:
@@ -133,9 +139,10 @@ def spread_of(x: Node, dim: Any, correction: float, keepdim: bool) -> tuple[Node
     floats_only(x)
     if x.dtype.itemsize < 4:
         raise Unsupported("half precision")
-    count = prod([x.shape[d] for d in build.axes_of(x, dim)])
-    centre = build.mean_of(x, dim, True)
-    off = build.sub(x, centre)
+    axes = build.axes_of(x, dim)
+    count = prod([x.shape[d] for d in axes])
+    centre = build.mean_of(x, dim, False)
+    off = build.sub(x, along(centre, x, axes))
     total = build.sum_of(build.mul(off, off), dim, keepdim)
     free = max(0.0, count - correction)
     scaled = build.div(total, build.number(x, free))
