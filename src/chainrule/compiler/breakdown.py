@@ -30,6 +30,7 @@ _ROUNDS = (5, 200)  # how often everything is measured: at least, at most
 _SECONDS = 0.5  # and how long, in between
 _LONG = 1e-5  # what is measured at once takes so long, or
 _TIMES = 50  # so many calls
+_SOON = 1e-3  # what takes so long has woken all threads after a small part of it
 
 
 @dataclass
@@ -257,7 +258,7 @@ def _measure(native: Native, parts: Sequence[Part], inputs: Sequence[Any]) -> No
     steps = Steps(native.link(apart=True))
     nothing = _nothing(native.target)
     segments = [*steps.plan.segments, nothing]
-    times = [1] * len(segments)
+    times, warm = [1] * len(segments), [False] * len(segments)
     copies = [np.array(a, order="C") for a in inputs]
     took: list[list[float]] = [[] for _ in segments]
 
@@ -266,12 +267,13 @@ def _measure(native: Native, parts: Sequence[Part], inputs: Sequence[Any]) -> No
             copy[...] = given
         values = steps.values(copies) | {id(n): np.zeros(1) for n in nothing.changing}
         for k, segment in enumerate(segments):
-            took[k].append(_timed(steps, segment, values, times[k]))
+            took[k].append(_timed(steps, segment, values, times[k], warm[k]))
 
     once()
     for k, segment in enumerate(segments):
         if not isinstance(segment, Host):
-            times[k] = max(1, min(_TIMES, round(_LONG / max(took[k].pop(), 1e-9))))
+            once_took = took[k].pop()
+            times[k], warm[k] = max(1, min(_TIMES, round(_LONG / max(once_took, 1e-9)))), once_took < _SOON
     _rounds(once)
     *medians, call = map(median, took)
     each = iter([m if isinstance(s, Host) else max(0.0, m - call) for m, s in zip(medians, segments, strict=False)])
@@ -280,13 +282,15 @@ def _measure(native: Native, parts: Sequence[Part], inputs: Sequence[Any]) -> No
         part.seconds = sum(next(each) for _ in plan.steps)
 
 
-def _timed(steps: Steps, segment: Section | Host, values: dict[int, Any], times: int) -> float:
-    """Seconds of one call, over ``times`` calls if it is a kernel's."""
+def _timed(steps: Steps, segment: Section | Host, values: dict[int, Any], times: int, warm: bool) -> float:
+    """Seconds of one call, over ``times`` calls if it is a kernel's, after one that does not count if ``warm``."""
     if isinstance(segment, Host):
         begun = time.perf_counter()
         steps.step(segment, values)
         return time.perf_counter() - begun
     enter, arrays = segment.enter, [values[id(n)] for n in segment.changing]
+    if warm:
+        enter(*arrays)  # wakes the threads that it shares its work with, as the program's kernels before it do
     begun = time.perf_counter()
     for _ in repeat(None, times):
         enter(*arrays)
@@ -313,13 +317,14 @@ def _nothing(target: Target) -> Section:
 
 
 def run_seconds(run: Callable[..., Any], inputs: Sequence[Any]) -> float:
-    """The median of runs of the whole program on copies of its inputs."""
+    """The median of runs of the whole program on copies of its inputs, each right after another one, as in a loop."""
     copies = [np.array(a, order="C") for a in inputs]
     took: list[float] = []
 
     def once() -> None:
         for copy, given in zip(copies, inputs, strict=True):
             copy[...] = given
+        run(copies, ())
         begun = time.perf_counter()
         run(copies, ())
         took.append(time.perf_counter() - begun)
