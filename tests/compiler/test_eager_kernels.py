@@ -467,3 +467,11 @@ def test_clones_are_copies(kernels):
     y.zero_()
     np.testing.assert_array_equal(x.numpy(), numbers(250, 300))
     assert x.T.clone().stride() == x.T.stride()
+
+
+def test_emptying_the_cache_forgets_kernels(kernels):
+    x = T.tensor(numbers(N))
+    first = T.tanh(x).numpy()
+    T.cpu.empty_cache()
+    assert not kernels.table and not kernels.count
+    np.testing.assert_array_equal(T.tanh(x).numpy(), first)

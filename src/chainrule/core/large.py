@@ -31,6 +31,9 @@ class Kernels(Protocol):
     def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any], /) -> bool:
         """Update the array ``p`` and the state by the optimizer's rule; False, with nothing done, where NumPy is to do it."""
 
+    def forget(self) -> None:
+        """Drop what can be made again."""
+
     def backward(self, node: Any, g: Any, /) -> Sequence[Any] | None:
         """What ``node`` would give for a cotangent by its rules on arrays, or None."""
 
@@ -54,6 +57,12 @@ def use(found: Kernels | None) -> Any:
     global _kernels
     before, _kernels = kernels(), found
     return before
+
+
+def forget() -> None:
+    """Drop the kernels that have been made, and the memory that they work in; what is needed again comes from the cache on disk."""
+    if _kernels is not _unknown and _kernels is not None:
+        _kernels.forget()
 
 
 def is_large(*values: Any) -> bool:

@@ -47,10 +47,13 @@ def synchronize(device: Any = None) -> None:
 def empty_cache() -> bool:
     """Return memory that freed tensors have left to the system; whether there was any (False where the C library is not glibc).
 
-    Memory of large results is kept for the next ones; ``CHAINRULE_KEEP_MEMORY=0`` keeps none.
+    Memory of large results is kept for the next ones; ``CHAINRULE_KEEP_MEMORY=0`` keeps none.  The memory that kernels of single
+    operations work in goes too.
     """
+    from chainrule.core.large import forget
     from chainrule.core.memory import give_back
 
+    forget()
     return give_back()
 
 

@@ -63,6 +63,12 @@ class Eager:
     def _forked(self) -> None:
         self._lock = threading.RLock()  # another thread of the parent's may have held it
 
+    def forget(self) -> None:
+        """Drop all kernels."""
+        with self._lock:
+            self.table.clear()
+            self.count.clear()
+
     # -- what core/large.py calls ----------------------------------------------------------------------------------------
 
     def forward(self, op: Op, values: Sequence[Any], kw: dict[str, Any]) -> Any:
