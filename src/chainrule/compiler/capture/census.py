@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from itertools import compress
 from typing import Any
 
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, new
 
 # Before 3.14, and with the interpreter's lock, the collector has its objects by age: what a collection has not seen yet is young.
+_FEW = 12  # types; every reference of the process is compared with each of them
 _AGES = sys.version_info < (3, 14) and "t" not in getattr(sys, "abiflags", "")
 
 
@@ -32,7 +33,18 @@ def _tensors(objects: list[Any]) -> Iterable[Tensor]:
 
 
 def live_tensors() -> list[Tensor]:
-    """Every tensor of the process."""
+    """Every tensor of the process.
+
+    Objects refer to their types, so they are among what refers to those, which the collector finds in half the time that it takes
+    to hand out all objects.
+    """
+    types = tensor_types()
+    if len(types) <= _FEW:
+        probe = new(Tensor)
+        found = [o for o in gc.get_referrers(*types) if type(o) in types]
+        kept = [o for o in found if o is not probe]
+        if len(kept) < len(found):  # as it is with CPython; another interpreter may not tell the collector of types
+            return kept
     return list(_tensors(gc.get_objects()))
 
 
