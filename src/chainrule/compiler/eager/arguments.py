@@ -88,6 +88,18 @@ class Arguments:
             self.add(value)
 
 
+def plain_dtype(values: Sequence[Any]) -> Any:
+    """The dtype of contiguous arrays of one dtype and shape; None where the values are anything else."""
+    first = values[0]
+    if type(first) is not ndarray or not first.flags.c_contiguous:
+        return None
+    dtype = first.dtype
+    for v in values[1:]:
+        if type(v) is not ndarray or v.dtype is not dtype or v.shape != first.shape or not v.flags.c_contiguous:
+            return None
+    return dtype
+
+
 def stand_in(sketch: Sketch, value: Any, shape: tuple[int, ...] | None = None) -> Any:
     """A value as the tracing sees it: a tensor that stands for an input (of ``shape`` instead of its own), or itself."""
     if isinstance(value, ndarray) and value.ndim:

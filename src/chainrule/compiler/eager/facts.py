@@ -30,7 +30,7 @@ SPREAD = frozenset({"sum", "sum_all", "mean", "mean_all"})
 
 # One exact instruction for an element: up to 65,536 of them NumPy is done before a kernel has been found.  Both give the same bits.
 CHEAP = frozenset("add sub mul div neg abs maximum minimum sqrt reciprocal eq ne lt le gt ge".split())
-_PAYS = 1 << 16
+PAYS = 1 << 16
 
 
 def compiled(op: Op) -> bool:
@@ -40,7 +40,7 @@ def compiled(op: Op) -> bool:
 
 def quicker(op: Op, values: Sequence[Any]) -> bool:
     """Whether a kernel is quicker than NumPy for these arrays."""
-    return op.name not in CHEAP or any(isinstance(v, np.ndarray) and v.size >= _PAYS for v in values)
+    return op.name not in CHEAP or any(isinstance(v, np.ndarray) and v.size >= PAYS for v in values)
 
 
 def varying(op: Op, values: Sequence[Any], like: Any = None) -> Sequence[Any]:
