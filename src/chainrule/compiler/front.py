@@ -203,8 +203,14 @@ def _told(reasons: list[tuple[str, str]]) -> str:
 
 
 def default_engine() -> Engine:
-    """What runs programs here: machine code where llvmlite is, else NumPy."""
-    return _native if find_spec("llvmlite") is not None and os.environ.get("CHAINRULE_ENGINE", "native") != "numpy" else prepare
+    """What runs programs here: machine code where llvmlite is, else NumPy; either checks itself where ``CHAINRULE_CHECK`` says so."""
+    native = find_spec("llvmlite") is not None and os.environ.get("CHAINRULE_ENGINE", "native") != "numpy"
+    if os.environ.get("CHAINRULE_CHECK"):
+        from .checked import checking, wanted
+
+        if kinds := wanted():
+            return lambda program: checking(program, kinds, native)
+    return _native if native else prepare
 
 
 def _native(program: Program) -> Any:

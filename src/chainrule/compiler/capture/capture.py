@@ -111,10 +111,14 @@ def capture(
         gc.collect(0)
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
-            if record is not None and record.joint is None and engine is not None and not recorder.breaks and not changed():
-                record = record._replace(ready=recorder.finish(record, engine))
-            else:
-                recorder.finish(record if record is None or record.joint is None else None)
+            try:
+                if record is not None and record.joint is None and engine is not None and not recorder.breaks and not changed():
+                    record = record._replace(ready=recorder.finish(record, engine))
+                else:
+                    recorder.finish(record if record is None or record.joint is None else None)
+            except BaseException:
+                undo.restore()
+                raise
             if record is not None and record.joint is not None:
                 _join(record, recorder)
         return Captive(result, record if not recorder.breaks else None, recorder.breaks)

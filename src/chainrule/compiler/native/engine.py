@@ -29,6 +29,7 @@ from .target import Target, host
 
 _KERNELS = 4000  # different ones: compiling more takes minutes
 _GROUPS = 60_000  # calls of them; each is some instructions
+REFUSED = (NotAffine, ValueError, TypeError, KeyError, NotImplementedError)  # what emitting raises for a group that it cannot write
 _UNOWNED = frozenset({"view", "input", "const", "scalar", "iota"})  # what lies in no memory of its own
 
 
@@ -77,7 +78,7 @@ class Native:
         if len(groups) > _GROUPS:
             raise TooLong
         self.module = Module(target)
-        self.sharing = Sharing(self._emit)
+        self.sharing = Sharing(lambda group, inside: kernels(self.module, group, inside))
         self.steps: list[Call | Host] = []
         self.parts: list[Part] = []
         self.readers: dict[int, int] = {}  # the last step that reads a node's memory
@@ -108,8 +109,8 @@ class Native:
     def _plan(self, group: Group) -> None:
         why = ""
         try:
-            calls = self._calls(group)
-        except (NotAffine, ValueError, TypeError, KeyError, NotImplementedError) as error:
+            calls = calls_of(self.sharing, group)
+        except REFUSED as error:
             calls, why = None, str(error)
         if calls is None:
             inside, reads = expanded(group)
@@ -126,25 +127,6 @@ class Native:
         for node in [*group.outputs, *between.values()]:
             self.written[id(node)] = number - len(step) + 1
             self.made.append(node)
-
-    def _calls(self, group: Group) -> list[Call] | None:
-        last = group.nodes[-1]
-        if group.kind == "host" and (last.op not in MOVES or not last.size):
-            return None
-        return [c for c in self.sharing.calls(group) if c.kernel.chunks]
-
-    def _emit(self, group: Group, inside: list[Node]) -> list[Call]:
-        """Write the group's kernels into the module."""
-        if group.kind in ("host", "loops"):
-            if group.kind == "host":
-                made = emit_move(self.module, "move", inside, group.nodes[-1])
-            else:
-                made = loops.emit(self.module, "loop", inside, group.outputs)
-            return [Call(c.kernel, tuple([Buffer(n, 0) for n in c.buffers])) for c in made]
-        from .contract import contraction  # many programs have none
-
-        kernel, pointers = contraction(self.module, group.nodes[0])
-        return [Call(kernel, tuple([Buffer(n, offset) for n, offset in pointers]))]
 
     # -- memory ----------------------------------------------------------------------------------------------------------
 
@@ -221,6 +203,28 @@ class Native:
             else:
                 runs.append([step])
         return runs
+
+
+def calls_of(sharing: Sharing, group: Group) -> list[Call] | None:
+    """The calls that compute a group; None, or one of :data:`REFUSED`, for one that has no kernels."""
+    last = group.nodes[-1]
+    if group.kind == "host" and (last.op not in MOVES or not last.size):
+        return None
+    return [c for c in sharing.calls(group) if c.kernel.chunks]
+
+
+def kernels(module: Module, group: Group, inside: list[Node]) -> list[Call]:
+    """Write a group's kernels into a module."""
+    if group.kind in ("host", "loops"):
+        if group.kind == "host":
+            made = emit_move(module, "move", inside, group.nodes[-1])
+        else:
+            made = loops.emit(module, "loop", inside, group.outputs)
+        return [Call(c.kernel, tuple([Buffer(n, 0) for n in c.buffers])) for c in made]
+    from .contract import contraction  # many programs have none
+
+    kernel, pointers = contraction(module, group.nodes[0])
+    return [Call(kernel, tuple([Buffer(n, offset) for n, offset in pointers]))]
 
 
 def _viewed(group: Group, given: Node) -> bool:

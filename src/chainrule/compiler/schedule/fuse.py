@@ -14,7 +14,7 @@ from ..program.ir import Node, Program, Shape
 from .group import TRANSPARENT, Group, Kind
 
 _CONTRACTIONS = frozenset({"conv", "conv_input", "conv_weight"})
-_LEAVES = frozenset({"input", "scalar", "const"})
+LEAVES = frozenset({"input", "scalar", "const"})
 _MOST = 400  # nodes a group: registers and code have limits
 
 
@@ -49,6 +49,20 @@ def _without(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple([n for k, n in enumerate(shape) if k not in axes])
 
 
+def kind_of(node: Node) -> Kind:
+    """What computes a node that is no leaf and no view."""
+    if node.op in ("map", "reduce", "gather") and node.size and all(a.size for a in node.args):
+        return "loops"
+    return "matmul" if node.op == "matmul" else "conv" if node.op in _CONTRACTIONS else "host"
+
+
+def alone(node: Node) -> Group:
+    """A node that is no leaf and no view as a group of its own."""
+    kind = kind_of(node)
+    shape, axes = (node.args[0].shape, node.attrs["axes"]) if node.op == "reduce" and kind == "loops" else (node.shape, ())
+    return Group(kind, (node,), (node,), shape, axes)
+
+
 class Fusion:
     """The state of one pass over a program."""
 
@@ -67,14 +81,13 @@ class Fusion:
         return [Group(g.kind, tuple(g.nodes), tuple(g.outputs.values()), g.shape, g.axes) for g in self.groups if g.outputs]
 
     def _take(self, node: Node) -> None:
-        if node.op in _LEAVES:
+        if node.op in LEAVES:
             self.place[id(node)] = -1
         elif node.op in TRANSPARENT:
             self.place[id(node)] = max([self.place[id(a)] for a in node.args], default=-1)
-        elif node.op in ("map", "reduce", "gather") and node.size and all(a.size for a in node.args):
+        elif (kind := kind_of(node)) == "loops":
             self._join(node)
         else:
-            kind: Kind = "matmul" if node.op == "matmul" else "conv" if node.op in _CONTRACTIONS else "host"
             self._begin(node, _Open(kind, node.shape))
 
     def _join(self, node: Node) -> None:
@@ -114,7 +127,7 @@ class Fusion:
         """The node of group ``number`` that an argument is, or is a view of."""
         while arg.op in TRANSPARENT and arg.args:
             arg = arg.args[0]
-        return arg if self.place[id(arg)] == number and arg.op not in _LEAVES else None
+        return arg if self.place[id(arg)] == number and arg.op not in LEAVES else None
 
     @staticmethod
     def _broadcast(arg: Node, inside: Node, group: _Open) -> bool:
