@@ -168,8 +168,8 @@ def noisy(function: Function, call: int, trial: int) -> Outcome | None:
     rng = np.random.default_rng([function.seed, call, trial])
     given = function.given(call)
     space.update(zip([a.name for a in function.arguments], given))
-    for a in function.closed:
-        shaken(space[a.name], rng, trial) if not space[a.name].requires_grad else None
+    for t in (*given, *[space[a.name] for a in function.closed]):
+        shaken(t, rng, trial)
 
     def run(*_: Any) -> Any:
         for line in function.lines:
@@ -178,21 +178,29 @@ def noisy(function: Function, call: int, trial: int) -> Outcome | None:
             target = space.get(named[0]) if named else None
             for _, t in leaves(target, ""):
                 shaken(t, rng, trial)
+            if line.endswith("backward()"):
+                for p in space["model"].parameters() if "model" in space else ():
+                    if p.grad is not None:
+                        shaken(p.grad, rng, trial, least=1.0)
         return eval(f"({', '.join(function.results)},)", space)
 
     made = outcome(run, given, space, call)
     return made if made.error is None else None
 
 
-def shaken(t: Any, rng: np.random.Generator, trial: int) -> None:
-    """Move a tensor's floats by an ulp or two; in every second trial zeros too."""
+def shaken(t: Any, rng: np.random.Generator, trial: int, least: float = 0.0) -> None:
+    """Move a tensor's floats by an ulp or two, later by up to the stated rounding; in every second trial zeros too.
+
+    ``least``: how large the numbers are that it was computed from, at least.
+    """
     eps = {T.float32: 2e-7, T.float64: 4e-16, T.float16: 1e-3, T.bfloat16: 8e-3}.get(t.dtype)
     if eps is None or not t.numel():
         return
+    eps *= 4.0 ** (trial // 2)
     noise = T.tensor(rng.standard_normal(tuple(t.shape)) * eps).to(t.dtype)
     value = t.detach().clone()
     finite = value.float().abs().nan_to_num(0, 0, 0)
-    moved = value * (1 + noise) + (noise * float(finite.max()) if trial % 2 else 0)
+    moved = value * (1 + noise) + (noise * max(least, float(finite.max())) if trial % 2 else 0)
     try:
         t.data.copy_(moved)
     except RuntimeError:  # memory of which elements share places

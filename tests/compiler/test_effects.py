@@ -132,3 +132,12 @@ def test_an_argument_that_is_a_view_of_another(swap: bool) -> None:
         x, y = (a[1:], a) if swap else (a, a[1:])
         equal(run(x, y), (x * 2).sum() + (y * 3).sum())
     assert run.programs(), run.reasons
+
+
+def test_backward_of_the_capturing_call_goes_through_writes_to_views() -> None:
+    run = compiled(lambda x: x.clone()[0].relu_())
+    for _ in range(3):
+        x = torch.tensor([[-1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        run(x).sum().backward()
+        equal(x.grad, torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    assert run.programs(), run.reasons

@@ -343,11 +343,17 @@ class CopySlices(Node):
     """
 
     __slots__ = ("how", "inner")
-    raw = True
-    plain = True
 
     inner: Any
     how: dict[str, Any]
+
+    @property
+    def raw(self) -> bool:  # type: ignore[override]
+        return self.inner.raw  # type: ignore[no-any-return]
+
+    @property
+    def plain(self) -> bool:  # type: ignore[override]
+        return self.inner.raw  # type: ignore[no-any-return]
 
     def name(self) -> str:
         return "torch::autograd::CopySlices"
