@@ -340,6 +340,13 @@ def test_the_environment_switches_kernels_off(environment):
     assert done.stdout.strip() == str(not environment)
 
 
+def test_without_llvmlite():
+    code = "import sys\nsys.modules['llvmlite'] = None\nimport chainrule as T\nprint(T.exp(T.zeros(100_000)).sum().item())"
+    clean = {k: v for k, v in os.environ.items() if k != "CHAINRULE_ENGINE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean)
+    assert done.stdout.strip() == "100000.0"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_after_fork(kernels):
     x = T.tensor(numbers(200_000))
