@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule.compiler.capture.order import memory_order, template
 from chainrule.compiler.front import Compiled
+from chainrule.compiler.program import make
 from chainrule.compiler.program.execute import prepare
+from chainrule.compiler.program.ir import Node
 
 from .test_capture import equal
 
@@ -110,7 +114,8 @@ def test_gradients_of_numbers_are_numbers() -> None:
         lambda x: F.dropout(x.t() + x.t()[:1]), lambda x: torch.rand_like(torch.rand_like(x.t())),
         lambda x: F.dropout(x.reshape(7, 5).t() + x), lambda x: F.dropout(x.t().reshape(5, 7)),
         lambda x: F.dropout(x.view(5, 7, 1).permute(1, 2, 0).sin()), lambda x: torch.zeros_like(x.t()).normal_(),
-        lambda x: F.dropout(x.t() @ x),
+        lambda x: F.dropout(x.t() @ x), lambda x: torch.rand_like(x.long()[None].expand(3, 5, 7) * 0.5),
+        lambda x: torch.rand_like(x.t().long()[..., None].expand(7, 5, 3) * 0.5), lambda x: torch.rand_like(x[:1].expand(5, 7).t() + 1),
     ],
 )  # fmt: skip
 def test_random_numbers_are_drawn_in_the_order_of_memory(draw: Any) -> None:
@@ -141,3 +146,21 @@ def test_backward_of_the_capturing_call_goes_through_writes_to_views() -> None:
         run(x).sum().backward()
         equal(x.grad, torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
     assert run.programs(), run.reasons
+
+
+def test_the_order_of_memory_is_numpy_s() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        shape = tuple(rng.choice([1, 2, 3, 4], rng.integers(1, 5)).tolist())
+        nodes, arrays = [], []
+        for index in range(rng.integers(1, 4)):
+            small = [n if rng.random() < 0.75 else 1 for n in shape]
+            order = rng.permutation(len(shape)).tolist()
+            array = np.zeros([small[d] for d in order])
+            arrays.append(np.broadcast_to(array.transpose(np.argsort(order)), shape))
+            x = Node("input", (), array.shape, np.float64, {"index": index})
+            nodes.append(make.expand(make.permute(x, np.argsort(order).tolist()), shape))
+        result = nodes[0] if len(nodes) == 1 else make.apply("add", nodes[0], nodes[1])
+        want = np.positive(arrays[0]) if len(nodes) == 1 else np.add(arrays[0], arrays[1])
+        found = template(shape, memory_order(make.apply("neg", result), {}))
+        assert all(a == b // 8 for n, a, b in zip(shape, found.strides, want.strides, strict=True) if n > 1)

@@ -32,7 +32,7 @@ NUMBERS = frozenset({np.dtype(c) for c in ("f4", "f8", "i1", "i2", "i4", "i8", "
 _NATIVE = frozenset("biufc")
 _F4 = np.dtype("f4")
 _BOOL = np.dtype(bool)
-_WIDE_NUMBERS = frozenset({"mul", "div"})  # PyTorch rounds a number to half precision first, except here
+WIDE_NUMBERS = frozenset({"mul", "div"})  # PyTorch rounds a number to half precision first, except here
 
 
 def _quick_dtypes(op: Op) -> frozenset[Any]:
@@ -347,7 +347,7 @@ def operand_dtypes(args: tuple[Any, ...], which: Any) -> dtype:
         if isinstance(a, Tensor):
             items.append((a.dtype, a._value.ndim == 0))
         elif a is not None:
-            items.append(type(a.item() if isinstance(a, np.generic) else a))
+            items.append((a.item() if isinstance(a, np.generic) else a).__class__)
     return result_dtype(items)
 
 
@@ -448,17 +448,23 @@ def _operands(op: Op, args: tuple[Any, ...], kind: dtype) -> list[Any]:
             v = a._value
             if promote is None or i in promote:
                 if v.dtype != target:
-                    v = v.astype(target)
+                    v = v.astype(target) if 0 not in v.strides else _cast_repeated(v, target)
                 if narrow:
                     v = v.astype(_F4)
             raws.append(v)
         elif a is None or (promote is not None and i not in promote):
             raws.append(a)
         elif narrow:
-            raws.append(_F4.type(a if op.name in _WIDE_NUMBERS else cast_scalar(a, kind)))
+            raws.append(_F4.type(a if op.name in WIDE_NUMBERS else cast_scalar(a, kind)))
         else:
             raws.append(cast_scalar(a, kind))
     return raws
+
+
+def _cast_repeated(v: Any, target: Any) -> Any:
+    """``astype`` that leaves repeated dimensions repeated, so the result's memory lies as that of other operations'."""
+    once = v[tuple([slice(0, 1) if s == 0 else slice(None) for s in v.strides])]
+    return np.broadcast_to(once.astype(target), v.shape)
 
 
 def _settle(r: Any, target: Any) -> Any:

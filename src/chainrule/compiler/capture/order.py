@@ -6,7 +6,7 @@ and random numbers are drawn in the order of memory: so whoever draws for such a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,48 +14,58 @@ import numpy as np
 from ..program.ir import Node, row_major
 
 Order = tuple[int, ...]  # the dimensions, the one whose elements lie farthest apart first
+Strides = tuple[int, ...]  # in elements
 
 
 def memory_order(node: Node, known: Mapping[int, Order]) -> Order:
     """The order of a node's dimensions; ``known`` has that of some nodes, by identity."""
-    found: dict[int, Order | None] = dict(known)
+    found: dict[int, Strides] = {}
     stack = [(node, False)]
     while stack:
         n, ready = stack.pop()
         if id(n) in found:
             continue
-        inner = [a for a in n.args if a.shape == n.shape] if n.op == "map" else list(n.args[:1]) if n.op == "view" else []
-        if ready or not inner:
-            found[id(n)] = _order(n, [found[id(a)] for a in inner])
+        inner = list(n.args[:1]) if n.op == "view" else [a for a in n.args if a.shape == n.shape] if n.op == "map" else []
+        if id(n) in known:
+            found[id(n)] = strides_of(n.shape, known[id(n)])
+        elif not inner:
+            found[id(n)] = row_major(n.shape)
+        elif ready:
+            given = [found[id(a)] for a in inner]
+            found[id(n)] = _viewed(n, given[0]) if n.op == "view" else strides_of(n.shape, _iterated(n.shape, given))
         else:
             stack.append((n, True))
             stack.extend([(a, False) for a in inner])
-    return found[id(node)] or tuple(range(len(node.shape)))
+    return _iterated(node.shape, [found[id(node)]])
 
 
-def _order(node: Node, inner: list[Order | None]) -> Order | None:
-    """The same; None for what is repeated along a dimension and has no say."""
-    plain = tuple(range(len(node.shape)))
-    if node.op == "view":
-        strides = _through(node, inner[0] or tuple(range(len(node.args[0].shape))))
-        repeated = any(s == 0 and n > 1 for s, n in zip(strides, node.shape, strict=True))
-        return None if repeated else tuple(sorted(plain, key=lambda d: -abs(strides[d])))
-    orders = {order for order in inner if order is not None}
-    return orders.pop() if len(orders) == 1 else plain  # where operands differ, row-major wins
-
-
-def _through(view: Node, order: Order) -> tuple[int, ...]:
-    """The strides of a view, were its base to lie in ``order``: those of a base that is row-major where that cannot be said."""
+def _viewed(view: Node, lying: Strides) -> Strides:
+    """The strides of a view of memory that lies with these; as if that were row-major, where a dimension is none of the base's."""
     base, strides = view.args[0], tuple(view.attrs["strides"])
-    if order == tuple(range(len(order))):
-        return strides
-    steps = dict(zip(row_major(base.shape), range(len(base.shape))))
-    lying = strides_of(base.shape, order)
-    moved = [lying[steps[s]] if s in steps else None for s in strides]
-    return strides if None in moved else tuple([m for m in moved if m is not None])
+    moved = {0: 0} | dict(zip(row_major(base.shape), lying))
+    return tuple([moved[s] for s in strides]) if all(s in moved for s in strides) else strides
 
 
-def strides_of(shape: tuple[int, ...], order: Order) -> tuple[int, ...]:
+def _iterated(shape: tuple[int, ...], operands: Sequence[Strides]) -> Order:
+    """The order in which NumPy walks through operands (``npyiter_find_best_axis_ordering``), which is that of a new result's memory.
+
+    A dimension moves outwards over those whose steps are smaller; steps of 0 say nothing, and where operands differ row-major wins.
+    """
+    inner = list(range(len(shape)))[::-1]
+    for k in range(1, len(inner)):
+        place = k
+        for other in range(k - 1, -1, -1):
+            pairs = [(abs(s[inner[k]]), abs(s[inner[other]])) for s in operands if shape[inner[k]] > 1 and shape[inner[other]] > 1]
+            swaps = [near > mine for mine, near in pairs if mine and near]
+            if swaps and not all(swaps):
+                break
+            if swaps:
+                place = other
+        inner.insert(place, inner.pop(k))
+    return tuple(inner[::-1])
+
+
+def strides_of(shape: tuple[int, ...], order: Order) -> Strides:
     """Strides in elements of dense memory in an order."""
     steps = row_major([shape[d] for d in order])
     return tuple([steps[order.index(d)] for d in range(len(shape))])
