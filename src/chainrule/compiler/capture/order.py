@@ -42,8 +42,9 @@ def memory_order(node: Node, known: Mapping[int, Order]) -> Order:
 def _viewed(view: Node, lying: Strides) -> Strides:
     """The strides of a view of memory that lies with these; as if that were row-major, where a dimension is none of the base's."""
     base, strides = view.args[0], tuple(view.attrs["strides"])
-    moved = {0: 0} | dict(zip(row_major(base.shape), lying))
-    return tuple([moved[s] for s in strides]) if all(s in moved for s in strides) else strides
+    moved = {0: 0} | {step: found for step, found, n in zip(row_major(base.shape), lying, base.shape, strict=True) if n > 1}
+    steps = [s if n > 1 else 0 for s, n in zip(strides, view.shape, strict=True)]
+    return tuple([moved[s] for s in steps]) if all(s in moved for s in steps) else strides
 
 
 def _iterated(shape: tuple[int, ...], operands: Sequence[Strides]) -> Order:
