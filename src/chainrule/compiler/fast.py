@@ -21,6 +21,7 @@ from ..utils import _pytree as pytree
 from .capture.capture import Marked, Place
 from .capture.joint import node_of
 from .capture.reads import Surroundings
+from .capture.trace import CALL
 from .capture.variant import Found, Variant
 from .capture.window import VALUE, layout
 from .native.run import maker
@@ -58,6 +59,9 @@ class _Text:
         self.effects: list[str] = []  # from the call on
         self.tensors: list[str] = []  # the names of the tensors among the arguments
         self.given: list[Tensor] = []
+        self.varying: set[int] = owner.varying
+        self.counted = 0  # numbers among the arguments
+        self.numbers: list[str] = []  # the names of those that vary
         self.around, names = surroundings.globals if by_name else ({}, [])
         self.foreign = {name for name, _, _ in names}
         self._modes()
@@ -117,6 +121,8 @@ class _Text:
             self._miss("kwargs")
         for name, a in zip(names, [*args, *kwargs.values()], strict=True):
             self._argument(name, a)
+        if self.numbers:
+            self._look(f"{self.named(CALL)}.arguments = ({', '.join(self.numbers)},)")
         order = [id(a) for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
         if len(set(order)) != len(order) or order != [id(a) for a in self.given]:
             raise Unfit
@@ -131,7 +137,13 @@ class _Text:
             self.given.append(a)
             self._miss(f"type({name}) is not {kind} or {name}._gn is {'not ' if a._gn is None else ''}None")
         elif isinstance(a, _PLAIN):
-            self._miss(f"type({name}) is not {kind} or {name} != {self.named(a)}")
+            number = type(a) is float or type(a) is int
+            self.counted += number
+            if number and self.counted - 1 in self.varying:
+                self.numbers.append(name)
+                self._miss(f"type({name}) is not {kind}")
+            else:
+                self._miss(f"type({name}) is not {kind} or {name} != {self.named(a)}")
         elif type(a) in (list, tuple, dict):
             inner = [f"{name}_{k}" for k in range(len(a))]
             same = f"len({name}) != {len(a)}" if type(a) is not dict else f"[*{name}] != {self.named([*a])}"

@@ -20,6 +20,8 @@ from .capture.capture import capture
 from .capture.first import FirstStep
 from .capture.reads import Surroundings
 from .capture.ready import Engine
+from .capture.spots import Spot, differing, moves, without
+from .capture.trace import CALL
 from .capture.variant import Variant
 from .capture.window import layout
 from .fast import MISS, Fast, fast
@@ -65,6 +67,8 @@ class Compiled:
         self._count = 0
         self._warned = False
         self._fast: tuple[Fast, ...] = ()
+        self._places: dict[tuple[int, Any], Spot] = {}  # of numbers that have been seen to vary
+        self.varying: set[int] = set()  # and which of the numbers among the arguments
         LIVE.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -88,6 +92,8 @@ class Compiled:
         stance = STANCE[0]
         if stance == "force_eager":
             return self.function(*args, **kwargs)
+        full = key
+        key, CALL.arguments = without(full, self.varying)
         for kept in self.kept.get(key, ()):
             if not kept.surroundings.changed() and kept.variant.fits(tensors):
                 if kept.made < _MADE:
@@ -99,21 +105,45 @@ class Compiled:
             return self.function(*args, **kwargs)
         if self.kept and stance == "fail_on_recompile":
             raise RuntimeError("Detected recompile when torch.compile stance is 'fail_on_recompile'. " + RECOMPILE)
+        if self._vary(full):
+            key, CALL.arguments = without(full, self.varying)
         return self._capture(key, args, kwargs, tensors)
+
+    def _vary(self, key: Any) -> bool:
+        """Find the numbers among the arguments that are not what they were; whether there are any."""
+        found = {n for known in self.kept for n in differing(known, key)} - self.varying
+        self.varying |= found
+        return bool(found)
+
+    def _surroundings(self) -> Surroundings:
+        """What the function reads now, but for the numbers that vary."""
+        found = Surroundings(self.function, self._places)
+        moved = {
+            place: spot
+            for among in self.kept.values()
+            for kept in among
+            for place, (spot, value) in found.numbers.items()
+            if place not in self._places and place in (before := kept.surroundings.numbers) and moves(before[place][1], value)
+        }
+        if not moved:
+            return found
+        self._places |= moved
+        return Surroundings(self.function, self._places)
 
     def _capture(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         if self._count >= LIMIT:
             self._thrashing()
             return self.function(*args, **kwargs)
-        surroundings = Surroundings(self.function)
+        surroundings = self._surroundings()
         if surroundings.why:
             return self._left_alone(key, [(why, "") for why in surroundings.why], args, kwargs)
         first = FirstStep(surroundings.optimizers)
         if first:
-            surroundings = Surroundings(self.function)
+            surroundings = self._surroundings()
+        spots = [*[Spot(None, n) for n in sorted(self.varying)], *[self._places[p] for p in surroundings.numbers if p in self._places]]
         begun = perf_counter()
         try:
-            found = capture(self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed)
+            found = capture(self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots)
         finally:
             first.end()
         captured = perf_counter() - begun
@@ -133,6 +163,8 @@ class Compiled:
             return found.result
         variant = Variant(found.record, tensors, self.engine, surroundings.tensors)
         variant.seconds = {"capture": captured, **variant.seconds}
+        if found.holds is not None:
+            surroundings.also(found.holds)
         self.kept.setdefault(key, []).insert(0, _Kept(variant, surroundings))
         self._count += 1
         return found.result
@@ -160,14 +192,12 @@ class Compiled:
 
     def variant(self, *args: Any, **kwargs: Any) -> Variant:
         """The compiled form for these arguments; runs the function if it has to be captured first.  ValueError where there is none."""
-        for _ in range(_TRIES):
-            key = _key(args, kwargs, [])
+        for attempt in range(_TRIES + 1):
+            key, CALL.arguments = without(_key(args, kwargs, []), self.varying)
             if self.kept.get(key):
                 return self.kept[key][0].variant
-            self(*args, **kwargs)
-        key = _key(args, kwargs, [])
-        if self.kept.get(key):
-            return self.kept[key][0].variant
+            if attempt < _TRIES:
+                self(*args, **kwargs)
         raise ValueError(_told(self.reasons))
 
     def program(self, *args: Any, **kwargs: Any) -> Program:
@@ -180,6 +210,8 @@ class Compiled:
         self._fast = ()
         self.reasons.clear()
         self._failures.clear()
+        self._places.clear()
+        self.varying.clear()
         self._count = 0
         self._warned = False
 

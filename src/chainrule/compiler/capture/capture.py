@@ -14,9 +14,11 @@ from ...core.node import HOOKED, LEAF, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
+from .followed import Followed
 from .joint import Joint, joint
 from .ready import Engine, Ready
 from .recorder import Given, Placed, Recorder
+from .spots import Spot
 from .value import Captured, Cell
 
 
@@ -74,17 +76,19 @@ class Captive(NamedTuple):
     result: Any
     record: Record | None
     why: list[tuple[str, str]]
+    holds: Callable[[], bool] | None = None  # whether the record is that of the numbers that change, as they are
 
 
 def capture(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (),
-    engine: Engine | None = None, changed: Callable[[], bool] = lambda: False,
+    engine: Engine | None = None, changed: Callable[[], bool] = lambda: False, spots: Sequence[Spot] = (),
 ) -> Captive:  # fmt: skip
     """Call the function; its effects and result are those of an ordinary call.
 
     ``optimizers`` are those whose state goes back should the
     function ask of a captured value what only an array has; it is then called again, uncaptured.  Where the record will be used, which it
-    is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.
+    is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.  ``spots`` are places whose numbers change
+    from call to call: they are no constants of the program.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -93,12 +97,13 @@ def capture(
     tensors = recorder.census.tensors
     before = {id(t): t._grad for t in tensors if t._grad is not None}
     undo = Undo(tensors, optimizers)
+    numbers = Followed(recorder.trace, spots)
     try:
         recorder.open(tensors)
         try:
-            result = function(*args, **kwargs)
+            result = numbers.run(function, args, kwargs)
         except Exception as error:
-            if recorder.closed or not (_ours(error) or Captured.__name__ in str(error)):
+            if recorder.closed or not (_ours(error) or Captured.__name__ in str(error) or (spots and isinstance(error, TypeError))):
                 recorder.flush("an exception")
                 raise
             recorder.note(f"something that only an array has ({error})")
@@ -109,6 +114,7 @@ def capture(
             recorder.flush("an exception")
             raise
         gc.collect(0)
+        result = numbers.settle(result)
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
             try:
@@ -121,7 +127,7 @@ def capture(
                 raise
             if record is not None and record.joint is not None:
                 _join(record, recorder)
-        return Captive(result, record if not recorder.breaks else None, recorder.breaks)
+        return Captive(result, record if not recorder.breaks else None, recorder.breaks, recorder.trace.holds() if spots else None)
     finally:
         if not recorder.closed:
             recorder.flush("an exception")

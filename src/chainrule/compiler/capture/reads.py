@@ -10,7 +10,8 @@ import builtins
 import keyword
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ...core.epoch import EPOCH, Noted
 from ...core.mutation import PACKAGE
 from ...core.op import Op
 from ...core.tensor import Tensor
+from .spots import Spot, is_number
 
 _PLAIN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), slice, np.generic, np.dtype)
 _DEPTH = 6
@@ -29,7 +31,10 @@ _UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets
 class Surroundings:
     """The state that a function reads.  ``why`` says what makes it one that cannot be compiled."""
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, varying: Mapping[tuple[int, Any], Spot] = MappingProxyType({})) -> None:
+        #: the places of numbers, and what they hold; those that are known to vary are not looked at
+        self.numbers: dict[tuple[int, Any], tuple[Spot, Any]] = {}
+        self.varying = varying
         #: expressions, each true where something is not as it was, and what they name
         self.space: dict[str, Any] = {"_mark": _mark, "_is": operator.is_}
         self.conditions: list[str] = []
@@ -68,6 +73,8 @@ class Surroundings:
         if (name, id(space)) in self._looked_up:
             return
         self._looked_up.add((name, id(space)))
+        if self._varies(space, name, space[name]):
+            return
         self._expect(f"{{}}[{name!r}]", space)
         around, names = self.globals
         if space is around and name.isidentifier() and not keyword.iskeyword(name):
@@ -90,6 +97,23 @@ class Surroundings:
         else:
             quick = f"len({expression}) != {len(seen)} or not all(map(_is, {expression}, {held}))"
         self.conditions.append(f"({quick}) and [*map(_mark, {expression})] != {marks}")
+
+    def _varies(self, holder: Any, name: Any, value: Any) -> bool:
+        """Note the place of a number; whether it is one that varies."""
+        if not is_number(value):
+            return False
+        spot = Spot(holder, name)
+        self.numbers[spot.key] = (spot, value)
+        return spot.key in self.varying
+
+    def _varying(self, holder: dict[Any, Any]) -> frozenset[Any]:
+        """The names in a dictionary whose numbers vary."""
+        return frozenset([name for name, value in holder.items() if self._varies(holder, name, value)])
+
+    def also(self, holds: Callable[[], bool]) -> None:
+        """Another condition."""
+        self.conditions.append(f"not {self._named(holds)}()")
+        self.changed = self._made()
 
     def _named(self, value: Any) -> str:
         name = f"o{len(self.space)}"
@@ -146,9 +170,15 @@ class Surroundings:
         for v in list(value)[:1000]:
             self._walk(v, depth + 1)
 
+    def _values_same(self, value: dict[Any, Any], varying: frozenset[Any]) -> None:
+        if varying:
+            self._items_same(f"tuple([v for k, v in {{}}.items() if k not in {self._named(varying)}])", value)
+        else:
+            self._items_same("{}.values()", value)
+
     def _mapping(self, value: dict[Any, Any], depth: int) -> None:
         self._items_same("{}", value)
-        self._items_same("{}.values()", value)
+        self._values_same(value, self._varying(value))
         for v in list(value.values())[:1000]:
             self._walk(v, depth + 1)
 
@@ -175,13 +205,18 @@ class Surroundings:
         """What modules have: looked at only when some module anywhere has got an attribute (``train()`` and ``eval()`` set one)."""
         if not self._modules and not self._groups:
             return
-        modules, groups = [*self._modules.values()], self._groups
-        found = [*map(_shown, modules), *map(_options, groups)]
+        modules = [(m, self._varying(vars(m))) for m in self._modules.values()]
+        groups = [(g, self._varying(g)) for g in self._groups]
+
+        def look() -> list[Any]:
+            return [*[_shown(m, varying) for m, varying in modules], *[_options(g, varying) for g, varying in groups]]
+
+        found = look()
         epoch = EPOCH.copy()
 
         def moved() -> bool:
             now = EPOCH[0]
-            if [*map(_shown, modules), *map(_options, groups)] != found:
+            if look() != found:
                 return True
             epoch[0] = now
             return False
@@ -212,9 +247,13 @@ class Surroundings:
             if isinstance(group, Noted):
                 self._groups.append(group)
             elif all(isinstance(v, _PLAIN) for name, v in group.items() if name != "params"):
-                self._same("[*{}.values()]", group)  # by identity, then by value
+                varying = self._varying(group)
+                if varying:
+                    self._values_same(group, varying)
+                else:
+                    self._same("[*{}.values()]", group)  # by identity, then by value
             else:
-                self._items_same("{}.values()", group)
+                self._values_same(group, self._varying(group))
             if isinstance(group, Noted):
                 self._items_same("{}", group["params"])
             else:
@@ -239,7 +278,8 @@ class Surroundings:
             self._walk(cell.cell_contents, depth + 1)
         except ValueError:  # empty
             return
-        self._expect("{}.cell_contents", cell)
+        if not self._varies(cell, None, cell.cell_contents):
+            self._expect("{}.cell_contents", cell)
 
     def _code(self, code: types.CodeType, space: dict[str, Any], depth: int) -> None:
         self._names.update(code.co_names)
@@ -285,13 +325,17 @@ def _ours(name: str) -> bool:
     return name.partition(".")[0] in ("chainrule", "torch")
 
 
-def _shown(module: Any) -> list[Any]:
+def _shown(module: Any, varying: frozenset[Any]) -> list[Any]:
     """A module's attributes, and what its tables of parameters, children and hooks hold."""
-    return [(name, _mark(v), [(k, id(x)) for k, x in v.items()] if isinstance(v, dict) else None) for name, v in vars(module).items()]
+    return [
+        (name, _mark(v), [(k, id(x)) for k, x in v.items()] if isinstance(v, dict) else None)
+        for name, v in vars(module).items()
+        if name not in varying
+    ]
 
 
-def _options(group: Noted) -> list[Any]:
-    return [(name, _mark(v)) for name, v in group.items()]
+def _options(group: Noted, varying: frozenset[Any]) -> list[Any]:
+    return [(name, _mark(v)) for name, v in group.items() if name not in varying]
 
 
 def _mark(value: Any) -> Any:

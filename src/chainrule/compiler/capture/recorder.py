@@ -26,9 +26,11 @@ from ..program.ir import Node, Program, Source, row_major
 from . import build, window
 from .census import Census
 from .lower import lowered
+from .number import plain
 from .order import Order, memory_order
 from .ready import Engine, Ready
 from .symbolic import Unsupported
+from .trace import Trace
 from .value import Captured, Cell
 
 
@@ -80,6 +82,7 @@ class Recorder:
         self.arrays: dict[int, Any] = {}  # what cells became, by identity
         self.wanted: list[Cell] | None = None  # what a record gives, in its order
         self._keep: list[Cell] = []
+        self.trace = Trace(self)
 
     # -- before and after ----------------------------------------------------------------------------------------------
 
@@ -174,7 +177,7 @@ class Recorder:
         token = build.SOURCE.set(Source(op.name, user_line()))
         before, MODES.recorder = MODES.recorder, self
         try:
-            made = lowered(self, op, args, kw)
+            made = lowered(self, op, *_plain(op, args, kw))
             if self.closed:
                 return op.apply(*args, **kw)
             return made if not MODES.inference else _marked(made)
@@ -207,6 +210,12 @@ class Recorder:
         cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape), order="C"))
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
+
+    def number(self, value: Any, current: Callable[[], Any]) -> Node:
+        """An input of shape () for a number of Python's; ``current`` gives it at every call."""
+        cell = self._input(None, window.VALUE, np.asarray(value), current)
+        cell.drawn = True
+        return cell.node
 
     def adopt(self, tensor: Tensor) -> Captured:
         """Raw memory that was made since becomes a cell, for the tensor, its base and the base's views."""
@@ -246,6 +255,16 @@ class Recorder:
         if array is None:
             array = cell.array
         return captured.array_of(array)
+
+    def decided(self, node: Node, why: str) -> Any:
+        """What Python goes by: the number in a node of shape ()."""
+        asked = Captured.of(self, node)
+        self.flush(why)
+        return self.known(asked).item()
+
+    def known(self, captured: Captured) -> Any:
+        """The array of a value whose number Python has taken."""
+        return np.asarray(self.concrete(captured, "item"))
 
     def flush(self, why: str) -> None:
         """Compute what was recorded, and let the rest of the function run on arrays."""
@@ -312,6 +331,13 @@ class Recorder:
                 tensor._value = raw
                 if value._cell is not None and id(value._cell) in rewritten:
                     written(raw, "a compiled program")
+
+
+def _plain(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments without the numbers that are followed, but for the operands of elementwise operations."""
+    if op.kind != "elementwise":
+        args = tuple([plain(a) for a in args])
+    return args, {k: plain(v) for k, v in kw.items()}
 
 
 def _marked(made: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.dtype import float64
 from ...core.inplace import store
 from ...core.tensor import Tensor, wrap
 from ...core.value import Value
@@ -32,7 +33,7 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
     else:
         norms = np.array([_norm(t._value, p) for t in found], found[0]._value.dtype)
         total = wrap(np.asarray(_norm(norms, p), found[0]._value.dtype)[()])
-    if error_if_nonfinite and not math.isfinite(float(total._value)):
+    if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {p} for gradients from `parameters` is non-finite, so it cannot be clipped. To disable this error and"
             " scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
@@ -57,6 +58,12 @@ def _norm(a: Any, p: float) -> Any:
 
 def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
     """Scale the gradients so that a total norm of ``total_norm`` becomes ``max_norm`` at most."""
+    if isinstance(total_norm._value, Value):
+        scale = (float(max_norm) / (total_norm.detach().to(float64) + 1e-6)).clamp(max=1.0)
+        for p in _listed(parameters):
+            if p._grad is not None:
+                p._grad.detach().mul_(scale.to(p._grad.dtype))
+        return
     factor = float(max_norm) / (float(total_norm._value) + 1e-6)
     factor = factor if factor < 1 or math.isnan(factor) else 1.0
     for p in _listed(parameters):
@@ -92,5 +99,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     bound = float(clip_value)
     for p in _listed(parameters):
         g = p._grad
-        if g is not None:
+        if g is not None and isinstance(g._value, Value):
+            g.detach().clamp_(-bound, bound)
+        elif g is not None:
             store("clip_grad_value_", g, np.clip(g._value, -bound, bound).astype(g._value.dtype))

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ....core.apply import cast_scalar, operand_dtypes
-from ....core.dtype import defaults
+from ....core.apply import WIDE_NUMBERS, cast_scalar, operand_dtypes
+from ....core.dtype import defaults, dtype, float32
 from ....core.meta import Meta
 from ....core.op import Op
 from ....core.size import broadcast_pair
 from ....core.tensor import Tensor, wrap
 from ...program.ir import Node
 from .. import build, symbolic
+from ..number import Number, plain
 from ..order import template
 from ..symbolic import Unsupported
 from ..value import Captured
@@ -59,7 +60,7 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
     nodes = [recorder.value_of(a).node if isinstance(a, Tensor) else build.const(a) if isinstance(a, np.ndarray) else a for a in args]
     try:
         if op.kind == "elementwise":
-            made = [_elementwise(op, args, nodes, kw)]
+            made = [_followed(op, args, nodes, kw)]
         elif op.name in LOWERINGS:
             made = _several(LOWERINGS[op.name](*nodes, **kw))
         elif op.name in _SYMBOLIC:
@@ -110,9 +111,26 @@ DIRECT = {
 }
 
 
+def _followed(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, Any]) -> Node:
+    """The elementwise operation; of plain numbers where it cannot be one of numbers that change."""
+    if not any(type(a) is Number for a in args):
+        return _elementwise(op, args, nodes, kw)
+    try:
+        return _elementwise(op, args, nodes, kw)
+    except Unsupported:
+        return _elementwise(op, tuple([plain(a) for a in args]), [plain(n) for n in nodes], kw)
+
+
+def _operand(number: Number, kind: dtype) -> Node:
+    """A number that changes as a node, in the dtype that ``cast_scalar`` gives it."""
+    if kind.category == 1 and number._kind is float or not number._trace.fits(number):
+        return build.const(cast_scalar(plain(number), kind))
+    return build.cast(number._trace.node(number, np.dtype(np.int64 if kind.category == 1 else np.float64)), kind.np)
+
+
 def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, Any]) -> Node:
     """Promotion as :func:`chainrule.core.apply.elementwise` has it, then the function."""
-    kind = operand_dtypes(args, op.promote)
+    kind = operand_dtypes(tuple([a._kind() if type(a) is Number else a for a in args]), op.promote)
     if op.result == "float" and kind.category < 2:
         kind = defaults.floating
     if op.check is not None:
@@ -125,15 +143,20 @@ def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, 
             shape = broadcast_pair(shape, node.shape)
     narrow = op.opmath and kind.category == 2 and kind.itemsize < 4
     work = np.dtype(np.float32) if narrow else kind.np
+    wide = narrow and op.name in WIDE_NUMBERS
     given: list[Any] = []
     for i, node in enumerate(nodes):
         promoted = op.promote is None or i in op.promote
         if isinstance(node, Node):
             given.append(build.cast(build.cast(node, kind.np), work) if promoted else node)
+        elif type(node) is Number:
+            if not promoted:
+                raise Unsupported("a number that changes")
+            given.append(build.cast(_operand(node, float32 if wide else kind), work))
         elif node is None or not promoted:
             given.append(node)
         else:
-            given.append(build.const(cast_scalar(node, kind), work))
+            given.append(build.const(node if wide else cast_scalar(node, kind), work))
     target = np.dtype(bool) if op.result == "bool" else kind.np
     if op.name in DIRECT and not kw and all(isinstance(g, Node) for g in given):
         made = build.mapped(DIRECT[op.name], *given, dtype=target if op.result == "bool" else work)
@@ -145,6 +168,7 @@ def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, 
 
 def _host(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The operation on NumPy, called from the program.  Unsupported where the shape of the result depends on values."""
+    args = tuple([plain(a) for a in args])
     looks = [wrap(Meta(tuple(a._value.shape), _dtype(a))) if isinstance(a, Tensor) else a for a in args]
     try:
         result = op.apply(*looks, **kw)

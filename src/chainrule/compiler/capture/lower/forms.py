@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ....ops.powers import tensor_power
 from .. import build
 from ..symbolic import Symbol
 
@@ -48,6 +49,7 @@ FORMS: dict[str, Callable[..., Any]] = {
     "sign": lambda x: (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype),
     "lerp": _lerp,
     "lerp_number": _lerp,
+    "number_pow": lambda x, y: tensor_power(y, x),
     "zero": lambda x: np.zeros_like(x),
     "elu": _elu,
     "celu": _elu,
