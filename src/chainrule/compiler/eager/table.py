@@ -17,7 +17,7 @@ from ...core.tensor import Tensor
 from ..capture.symbolic import Unsupported
 from ..program.ir import Program
 from . import sweep
-from .arguments import Arguments, Leave, plain_dtype, stand_in, stand_ins
+from .arguments import Arguments, Leave, plain_key, stand_in, stand_ins
 from .facts import CHEAP, PAYS, SPREAD, compiled, quicker, varying
 from .sketch import Sketch, sketched
 from .steps import Step
@@ -54,7 +54,7 @@ class Eager:
         self.build_sweep: Callable[[Program], Run] = sweep.build
         self.table: dict[Any, Kernel] = {}
         self.count: dict[Any, int] = {}
-        self.quick: dict[tuple[Op, Any], Kernel] = {}  # of plain calls: by operation and dtype
+        self.quick: dict[Any, tuple[Kernel, Run]] = {}  # of plain calls
         self.calls = 0  # that kernels have taken
         self._clock = itertools.count(1).__next__
         self._lock = threading.RLock()
@@ -75,14 +75,18 @@ class Eager:
 
     def forward(self, op: Op, values: Sequence[Any], kw: dict[str, Any]) -> Any:
         """The raw result, or None."""
-        plain = None if kw else plain_dtype(values)
-        known = None if plain is None else self.quick.get((op, plain))
-        if known is not None and known.run is not None:
+        plain = plain_key(op, values, kw)
+        try:
+            known = self.quick.get(plain)
+        except TypeError:  # a keyword that is a list
+            plain = known = None
+        if known is not None:
             if values[0].size < PAYS and op.name in CHEAP:
                 return None
-            known.used = self._clock()
+            kernel, run = known
+            kernel.used = self._clock()
             self.calls += 1
-            return known.run(values, values[0].shape)[0]
+            return settled(run([v for v in values if v is not None], values[0].shape)[0])
         if op.name == "clone":
             return self.copy(values[0])
         if not (compiled(op) and quicker(op, values)):
@@ -102,10 +106,11 @@ class Eager:
             return [op.apply(*stand_ins(sketch, values, shape), **kw)]
 
         kernel = self._kernel(found, op, apply, op.kind == "elementwise")
-        swept = self.table.get(tuple(found.key)) if plain is not None else None
-        if swept is not None and swept.run is not None:
-            self.quick[op, plain] = swept
-        return None if kernel is None else settled(kernel(found.arrays, found.shapes[0])[0])
+        if kernel.run is None:
+            return None
+        if plain is not None:
+            self.quick[plain] = (kernel, kernel.run)
+        return settled(kernel.run(found.arrays, found.shapes[0])[0])
 
     def copy(self, array: Any) -> Any:
         """A fresh array of the same elements, or None."""
@@ -115,8 +120,8 @@ class Eager:
             found.add(array)
         except Leave:
             return None
-        kernel = self._kernel(found, "copy", lambda sketch, shape: [stand_in(sketch, array, shape)], True)
-        return None if kernel is None else kernel(found.arrays, array.shape)[0]
+        run = self._kernel(found, "copy", lambda sketch, shape: [stand_in(sketch, array, shape)], True).run
+        return None if run is None else run(found.arrays, array.shape)[0]
 
     def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> bool:
         """Whether the parameter has been updated."""
@@ -124,10 +129,10 @@ class Eager:
             step = Step(optimizer, p, g, group, state)
         except Leave:
             return False
-        kernel = self._kernel(step.found, type(optimizer), lambda sketch, shape: step.traced(sketch))
-        if kernel is None:
+        run = self._kernel(step.found, type(optimizer), lambda sketch, shape: step.traced(sketch)).run
+        if run is None:
             return False
-        step.finish(kernel(step.found.arrays, ()))
+        step.finish(run(step.found.arrays, ()))
         return True
 
     def backward(self, node: Any, g: Any) -> Sequence[Any] | None:
@@ -165,21 +170,21 @@ class Eager:
                 raise Unsupported("a cotangent that is no tensor")
             return [c for c, w in zip(cts, wanted, strict=True) if w]
 
-        kernel = self._kernel(found, (op, "backward"), rule, op.kind == "elementwise")
-        if kernel is None:
+        run = self._kernel(found, (op, "backward"), rule, op.kind == "elementwise").run
+        if run is None:
             return None
-        made = iter(kernel(found.arrays, g.shape))
+        made = iter(run(found.arrays, g.shape))
         return [settled(next(made)) if w else None for w in wanted]
 
     # -- the table -------------------------------------------------------------------------------------------------------
 
-    def _kernel(self, found: Arguments, owner: Any, function: Function, each: bool = False) -> Run | None:
+    def _kernel(self, found: Arguments, owner: Any, function: Function, each: bool = False) -> Kernel:
         """The kernel; with ``each`` the function has to do with each element by itself, and one kernel may serve all shapes."""
         if each and found.alike():
             kernel = self._known(tuple(found.key), owner, function, _ANY)
             if not kernel.exact:
-                return kernel.run
-        return self._known((*found.key, *found.shapes), owner, function, None).run
+                return kernel
+        return self._known((*found.key, *found.shapes), owner, function, None)
 
     def _known(self, key: Any, owner: Any, function: Function, shape: Shape | None) -> Kernel:
         kernel = self.table.get(key)
