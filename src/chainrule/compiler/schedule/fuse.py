@@ -4,18 +4,25 @@ Nodes are taken in order.  Each group has a number; groups run by number, so a n
 in an earlier one.  A node joins the latest group that it depends on where their domains agree, else the last group of its domain
 (independent work side by side, such as an optimizer's updates), else it begins a group.  Values that a later group, a contraction, the
 host or the caller reads are given memory; all others stay in registers.
+
+What needs nothing but memory that is there from the beginning (``momentum * buffer``) waits for the node that reads it: computed where it
+stands, before the gradient is known, it would be written and read again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from ..program.ir import Node, Program, Shape
 from .group import TRANSPARENT, Group, Kind
+from .reads import base_of
 
 _CONTRACTIONS = frozenset({"conv", "conv_input", "conv_weight"})
 LEAVES = frozenset({"input", "scalar", "const"})
 _MOST = 400  # nodes a group: registers and code have limits
+_STREAMS = 12  # large arrays that a group without reductions reads: no processor fetches many more ahead
+_LARGE = 8192  # elements of such an array
 
 
 class _Open:
@@ -27,6 +34,7 @@ class _Open:
         self.axes = axes
         self.nodes: list[Node] = []
         self.outputs: dict[int, Node] = {}
+        self.streams: set[int] = set()  # what it reads from memory, if that is large
 
     @property
     def kept(self) -> int:
@@ -74,7 +82,16 @@ class Fusion:
 
     def run(self) -> list[Group]:
         nodes = self.program.nodes()
+        waiting = _waiting(self.program, nodes)
+        before: dict[int, list[Node]] = {}  # what has waited for a node, arguments first
         for node in nodes:
+            held = [n for a in dict.fromkeys(node.args) for n in before.pop(id(a), ())]
+            if id(node) in waiting:
+                before[id(node)] = [*held, node]
+                continue
+            at_least = max([self.place[id(a)] for a in node.args if id(a) in self.place], default=-1)
+            for n in held:
+                self._join(n, at_least)
             self._take(node)
         for root in self.program.roots():
             self._materialise(root, len(self.groups))
@@ -90,9 +107,9 @@ class Fusion:
         else:
             self._begin(node, _Open(kind, node.shape))
 
-    def _join(self, node: Node) -> None:
-        earliest = max([self.place[id(a)] for a in node.args], default=-1)
-        if earliest >= 0 and self._joins(node, earliest):
+    def _join(self, node: Node, at_least: int = -1) -> None:
+        earliest = max([at_least, *[self.place[id(a)] for a in node.args]])
+        if earliest >= 0 and (at_least < 0 or self.groups[earliest].shape == node.shape) and self._joins(node, earliest):
             return
         domain = node.args[0].shape if node.op == "reduce" else node.shape
         for axes in dict.fromkeys([node.attrs.get("axes", ()), ()]):
@@ -104,6 +121,8 @@ class Fusion:
     def _joins(self, node: Node, number: int) -> bool:
         group = self.groups[number]
         if not group.takes(node) or not all(self._visible(a, group, number, node) for a in node.args):
+            return False
+        if node.op == "map" and not group.axes and len(group.streams | self._streams(node, number)) > _STREAMS:
             return False
         if node.op == "reduce" and not group.axes:
             group.axes = node.attrs["axes"]
@@ -123,10 +142,14 @@ class Fusion:
             return arg.shape in (shape, _without(shape, group.axes)) and (arg.shape == node.shape or arg.size == 1 or node.op == "reduce")
         return group.axes != () and inside.op in ("reduce", "map") and self._broadcast(arg, inside, group)
 
+    def _streams(self, node: Node, number: int) -> set[int]:
+        """The large arrays that a node of group ``number`` reads from memory."""
+        bases = [base_of(a) for a in node.args]
+        return {id(b) for b in bases if b.size >= _LARGE and self.place[id(b)] != number}
+
     def _inside(self, arg: Node, number: int) -> Node | None:
         """The node of group ``number`` that an argument is, or is a view of."""
-        while arg.op in TRANSPARENT and arg.args:
-            arg = arg.args[0]
+        arg = base_of(arg)
         return arg if self.place[id(arg)] == number and arg.op not in LEAVES else None
 
     @staticmethod
@@ -151,20 +174,39 @@ class Fusion:
         self._add(node, number)
 
     def _add(self, node: Node, number: int) -> None:
-        self.groups[number].nodes.append(node)
+        group = self.groups[number]
+        group.nodes.append(node)
         self.place[id(node)] = number
-        if self.groups[number].kind != "loops":
-            self.groups[number].outputs[id(node)] = node
+        group.streams |= self._streams(node, number)
+        if group.kind != "loops":
+            group.outputs[id(node)] = node
         for a in node.args:
             self._materialise(a, number)
 
     def _materialise(self, node: Node, reader: int) -> None:
         """Give memory to what a later group reads, through its views."""
-        while node.op in TRANSPARENT and node.args:
-            node = node.args[0]
+        node = base_of(node)
         number = self.place[id(node)]
         if 0 <= number != reader:
             self.groups[number].outputs[id(node)] = node
+
+
+def _waiting(program: Program, nodes: Sequence[Node]) -> set[int]:
+    """Maps of what is there from the beginning that one node of their shape reads, and nobody else."""
+    readers: dict[int, list[Node]] = {}
+    for node in nodes:
+        for a in dict.fromkeys(node.args):
+            readers.setdefault(id(a), []).append(node)
+    wanted = {id(n) for n in program.roots()}
+    found: set[int] = set()
+    for node in nodes:
+        if node.op != "map" or node.size < 2 or id(node) in wanted or len(readers[id(node)]) != 1:
+            continue
+        (reader,) = readers[id(node)]
+        alike = reader.op == "reduce" or (reader.op == "map" and reader.shape == node.shape)
+        if alike and all(id(a) in found or base_of(a).op in LEAVES for a in node.args):
+            found.add(id(node))
+    return found
 
 
 def _strides_through(arg: Node, inside: Node) -> tuple[int, ...] | None:
