@@ -162,6 +162,16 @@ def test_what_numpy_computes_and_why() -> None:
     assert any(part.native for part in report.kernels)
 
 
+def test_numbers_that_vary_are_no_guard(engine: Any) -> None:
+    run = Compiled(lambda x, k, n: x * k + n, engine=engine)
+    x = torch.ones(3)
+    run(x, 1.5, 2)
+    assert torch.explain_compile(run, x, 1.5, 2).guards[0] == "arguments float32[3], 1.5, 2"
+    run(x, 2.5, 2)
+    report = torch.explain_compile(run, x, 3.5, 2, profile=True)
+    assert report.guards[0] == "arguments float32[3], any float, 2" and report.profiled
+
+
 def test_no_program() -> None:
     def f(x: Any) -> Any:
         return x if x.sum() > 0 else -x  # here

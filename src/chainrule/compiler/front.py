@@ -195,7 +195,9 @@ class Compiled:
         for attempt in range(_TRIES + 1):
             key, CALL.arguments = without(_key(args, kwargs, []), self.varying)
             if self.kept.get(key):
-                return self.kept[key][0].variant
+                kept = self.kept[key][0]
+                kept.surroundings.changed()  # which looks the numbers up that vary
+                return kept.variant
             if attempt < _TRIES:
                 self(*args, **kwargs)
         raise ValueError(_told(self.reasons))

@@ -158,7 +158,7 @@ def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: 
     if joint is not None:
         given = None if inputs is None else _cotangents(variant, inputs)
         pieces.append(_piece("backward", improved(joint.program), made, variant.backward, given))
-    return Report(pieces, made.reasons, _guards(args, kwargs), dict(variant.seconds), variant.loaded)
+    return Report(pieces, made.reasons, _guards(made, args, kwargs), dict(variant.seconds), variant.loaded)
 
 
 def _piece(name: str, program: Program, made: Compiled, run: Any, inputs: Sequence[Any] | None) -> Piece:
@@ -200,16 +200,20 @@ def _cotangents(variant: Variant, inputs: Sequence[Any]) -> list[Any]:
     return [*map(np.asarray, saved), *[np.ones(n.shape, n.dtype) for n in rest]]
 
 
-def _guards(args: Any, kwargs: Any) -> list[str]:
+def _guards(made: Compiled, args: Any, kwargs: Any) -> list[str]:
     shapes = []
+    numbers = 0
     for leaf in pytree.tree_leaves((args, kwargs)):
         if isinstance(leaf, Tensor):
             dtype = str(leaf.dtype).rpartition(".")[2]
             shapes.append(f"{dtype}{list(leaf.shape)}" + (" (requires grad)" if leaf.requires_grad else ""))
-        else:
-            shapes.append(repr(leaf) if isinstance(leaf, (int, float, complex, str, type(None))) else type(leaf).__name__)
+            continue
+        varies = type(leaf) in (int, float) and numbers in made.varying
+        numbers += type(leaf) in (int, float)
+        plain = isinstance(leaf, (int, float, complex, str, type(None)))
+        shapes.append(f"any {type(leaf).__name__}" if varies else repr(leaf) if plain else type(leaf).__name__)
     arguments = [f"arguments {', '.join(shapes)}"] if shapes else []
-    return [*arguments, "grad mode and default dtype", "all that the function reads from its surroundings"]
+    return [*arguments, "grad mode and default dtype", "what the function reads from its surroundings"]
 
 
 def by_line(parts: Sequence[Part]) -> list[Line]:
