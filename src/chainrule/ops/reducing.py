@@ -44,7 +44,7 @@ def prompt(op: Op) -> Callable[..., Any]:
     def run(input: Any, **kw: Any) -> Any:
         v = input._value
         if (v.size > SMALL) if type(v) is np.ndarray else not isinstance(v, np.generic):
-            return op(input, **kw)
+            return op.apply(input, **kw)
         token = enter(IGNORE)
         try:
             r = impl(v, **kw)
