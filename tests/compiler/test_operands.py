@@ -45,6 +45,27 @@ def test_nothing_is_copied_without_need() -> None:
     assert laid_out(program).outputs[0] is program.outputs[0]
 
 
+def recurrent(steps: int, rows: int) -> Program:
+    """A state that is multiplied by a transposed matrix at each step."""
+    given = [Node("input", (), shape, np.float32, {"index": k}) for k, shape in enumerate([(rows, 8), (8, 8)])]
+    state, matrix = given
+    across = Node("view", (matrix,), (8, 8), np.float32, {"strides": (1, 8), "offset": 0})
+    for _ in range(steps):
+        state = Node("matmul", (state, across), (rows, 8), np.float32)
+    return Program(given, [], [state], [])
+
+
+@pytest.mark.parametrize(("steps", "rows", "copies"), [(3, 16, 0), (4, 16, 1), (9, 4, 1), (9, 3, 0), (9, 64, 1), (9, 65, 0)])
+def test_a_transposed_matrix_that_many_thin_products_share_is_transposed_once(steps: int, rows: int, copies: int) -> None:
+    program = recurrent(steps, rows)
+    changed = verify(laid_out(program))
+    assert sum(n.op == "map" for n in changed.nodes()) == copies
+    rng = np.random.default_rng(0)
+    given = [rng.standard_normal(n.shape).astype(np.float32) for n in program.inputs]
+    for a, b in zip(execute(program, given), execute(changed, given), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.skipif(find_spec("llvmlite") is None, reason="machine code")
 @pytest.mark.parametrize(
     ("function", "shapes"),
