@@ -6,6 +6,7 @@ import ctypes
 import platform
 import struct
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip("llvmlite")
 import llvmlite.binding as llvm
 
 from chainrule.compiler.native import call, jit, pool_text
+from chainrule.compiler.native import image as image_module
 from chainrule.compiler.native.elf import Unlinkable, link
 from chainrule.compiler.native.engine import build
 from chainrule.compiler.native.image import PAGE, Image, Mapped, Unmappable
@@ -160,6 +162,15 @@ def test_llvm_loads_what_cannot_be_mapped(tmp_path, monkeypatch: pytest.MonkeyPa
         assert library.function("same", ctypes.c_int64, restype=ctypes.c_int64)(4) == 4
     again = jit.compile_text(text, host())
     assert again.cached and not isinstance(again._loaded, Mapped)
+
+
+@here
+@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
+def test_caches_of_either_machine_are_told(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_module.os, "uname", lambda: SimpleNamespace(machine=machine))
+    library = jit.compile_text(module("define i64 @same(i64 %x) {\n  ret i64 %x\n}\n"), host(), cache=False)
+    assert isinstance(library._loaded, Mapped)
+    assert library.function("same", ctypes.c_int64, restype=ctypes.c_int64)(4) == 4
 
 
 def test_an_unknown_name_is_no_address() -> None:

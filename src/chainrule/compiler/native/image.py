@@ -70,13 +70,25 @@ class Mapped:
             if not address:
                 raise Unmappable(f"{name} is not known")
             struct.pack_into("=Q", memory, place, address)
-        # Linux cleans the instruction cache for pages that become executable, on processors that do not do it by themselves.
+        _make_seen(base, len(image.code))
         if image.start and _mprotect()(base, image.start, mmap.PROT_READ | mmap.PROT_EXEC):
             raise Unmappable("memory cannot be made executable")
 
     def address(self, name: str) -> int:
         """Where a function or a global lies; KeyError for a name that the image does not give to others."""
         return self.base + self._symbols[name]
+
+
+def _make_seen(base: int, size: int) -> None:
+    """Let the processor fetch what was written: Arm's instruction cache does not notice by itself."""
+    if os.uname().machine in ("x86_64", "amd64", "i686"):
+        return
+    try:
+        clear: Any = ctypes.CDLL("libgcc_s.so.1").__clear_cache
+    except (OSError, AttributeError):
+        return  # Linux does it for pages that become executable
+    clear.argtypes, clear.restype = (ctypes.c_void_p, ctypes.c_void_p), None
+    clear(base, base + size)
 
 
 def _mprotect() -> Callable[[int, int, int], int]:
