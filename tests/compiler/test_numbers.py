@@ -197,3 +197,94 @@ def test_gradient_clipping_is_part_of_the_program() -> None:
     norms, run = after(Compiled)
     assert len(run.programs()) == 2, run.reasons  # the first call finds no gradients
     np.testing.assert_allclose(norms, plain, rtol=1e-5)
+
+
+def training(returned: Any) -> Any:
+    """A training step that gives what ``returned`` makes of the loss; its results under ``wrap``, and the function."""
+
+    def after(wrap: Any) -> Any:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.2), torch.nn.Linear(3, 1))
+        rule = torch.optim.Adam(model.parameters(), lr=0.05)
+
+        def step(x: Any) -> Any:
+            loss = model(x).square().mean()
+            rule.zero_grad()
+            loss.backward()
+            rule.step()
+            return returned(loss, x)
+
+        run = wrap(step)
+        return [run(torch.randn(6, 4)) for _ in range(6)], run
+
+    return after
+
+
+RETURNED = {
+    "item": lambda loss, x: loss.item(),
+    "sum of items": lambda loss, x: (loss.item() * 2 + x.sum().item(), -x.abs().max().item() / 3),
+    "integer": lambda loss, x: {"count": (x > 0).sum().item(), "total": (x > 0).sum().item() * 3 - 1, "loss": loss},
+    "of one element": lambda loss, x: x[:1, :1].item(),
+    "into tensors": lambda loss, x: (x.detach() / x.norm().item() + (x > 0).sum().item(), x * (loss.item() + 1)),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_numbers_in_tensors_that_are_given_back(name: str) -> None:
+    after = training(RETURNED[name])
+    plain, _ = after(lambda f: f)
+    found, run = after(Compiled)
+    assert len(run.programs()) == 2, run.reasons  # the first call finds no gradients
+    flat = torch.utils._pytree.tree_leaves
+    for a, b in zip(flat(found), flat(plain), strict=True):
+        assert type(a) is type(b)
+        x, y = [v.detach().numpy() if isinstance(v, torch.Tensor) else v for v in (a, b)]
+        np.testing.assert_allclose(x, y, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * 2 if x.sum().item() > 0 else x,
+        lambda x: x * math.exp(x.max().item()),
+        lambda x: x[: (x > 0).sum().item()],
+        lambda x: (x * 1.5, f"{x.sum().item():.3f}"),
+        lambda x: x / x.min().item() ** 0.5 if x.min().item() > 0 else x,
+        lambda x: [x, {x.sum().item()}],
+    ],
+)
+def test_values_that_python_needs(function: Any) -> None:
+    run = Compiled(function)
+    torch.manual_seed(0)
+    for _ in range(5):
+        x = torch.randn(4)
+        got, expected = run(x), function(x)
+        flat = torch.utils._pytree.tree_leaves
+        for a, b in zip(flat(got), flat(expected), strict=True):
+            assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+            assert type(a) is type(b)
+            assert type(b) is not set or {type(v) for v in a} == {float}
+    assert not run.programs()
+    assert any("number in a tensor" in why for why, _ in run.reasons), run.reasons
+
+
+def test_a_number_that_is_kept_elsewhere() -> None:
+    kept: list[float] = []
+
+    def function(x: Any) -> Any:
+        kept.append(x.sum().item())
+        return x * 2
+
+    run = Compiled(function)
+    for k in range(5):
+        assert torch.equal(run(torch.full((2,), float(k))), torch.full((2,), 2.0 * k))
+    assert kept == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert all(type(v) is float for v in kept)
+
+
+def test_division_by_zero_is_pythons() -> None:
+    run = Compiled(lambda x: x * (1 / x.sum().item()))
+    for _ in range(4):
+        assert torch.equal(run(torch.ones(2)), torch.ones(2) / 2)
+    with pytest.raises(ZeroDivisionError):
+        run(torch.zeros(2))

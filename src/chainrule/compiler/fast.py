@@ -18,7 +18,7 @@ from ..core.mutation import LAST, Steps, root, written_by_step
 from ..core.node import LEAF, Slot, next_order
 from ..core.tensor import Tensor, new
 from ..utils import _pytree as pytree
-from .capture.capture import Marked, Place
+from .capture.capture import Element, Marked, Place
 from .capture.joint import node_of
 from .capture.reads import Surroundings
 from .capture.trace import CALL
@@ -183,6 +183,7 @@ class _Text:
     def _unusual_leaves(self) -> bool:
         places = [leaf.place if isinstance(leaf, Marked) else leaf for leaf in self.variant.leaves if isinstance(leaf, (Place, Marked))]
         places += [place for _, _, place in self.variant.rebound]
+        places += [place for leaf in self.variant.leaves if isinstance(leaf, Element) for place in leaf.places]
         return any(p.output is None or not p.whole for p in places)
 
     def _shapes(self, positions: Iterable[int]) -> None:
@@ -323,6 +324,10 @@ class _Text:
     def _leaf(self, name: str, leaf: Any) -> str:
         if type(leaf) is Found:
             return self._tensor(leaf.find)
+        if type(leaf) is Element:
+            arrays = ", ".join([f"r{p.output}" for p in leaf.places])
+            self._then(f"{name} = {self.named(leaf.compute)}([{arrays}])")
+            return name
         if type(leaf) not in (Place, Marked):
             return self.named(leaf)
         place = leaf.place if type(leaf) is Marked else leaf

@@ -98,6 +98,10 @@ class Value:
         """The same value, in memory of dense strides."""
         return self
 
+    def number(self) -> Any:
+        """The one element as a Python number, or what passes for it."""
+        return self.concrete("item").item()
+
     def concrete(self, what: str) -> Any:
         """The raw array behind, for ``what`` (``"item"``, ``"bool"``, ``"numpy"``); raises where there is none."""
         raise TypeError(f"{type(self).__name__} has no concrete value for {what}")

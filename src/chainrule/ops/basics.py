@@ -55,7 +55,7 @@ def item(self: Tensor) -> Any:
     else:
         n = numel(self)
         if n == 1 or not isinstance(v, Meta):
-            return v.concrete("item").item()
+            return v.number()
         raise RuntimeError(f"a Tensor with {n} elements cannot be converted to Scalar")
     raise RuntimeError(f"a Tensor with {v.size} elements cannot be converted to Scalar")
 

@@ -16,6 +16,7 @@ from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
 from .followed import Followed
 from .joint import Joint, joint
+from .number import Number
 from .ready import Engine, Ready
 from .recorder import Given, Placed, Recorder
 from .spots import Spot
@@ -46,6 +47,13 @@ class Same(NamedTuple):
     tensor: Tensor
 
 
+class Element(NamedTuple):
+    """A result that is a Python number: computed from elements of what the program gives."""
+
+    compute: Callable[[Sequence[Any]], Any]
+    places: list[Place]
+
+
 class Rebound(NamedTuple):
     """A tensor that gets a new value at every call: its own (``gradient`` False), or a fresh tensor as its ``grad``."""
 
@@ -60,7 +68,7 @@ class Record(NamedTuple):
     program: Program
     given: list[Given]
     structure: Any  # of the result
-    leaves: list[Any]  # of the result: a Place, a Marked, a Same, or a plain value
+    leaves: list[Any]  # of the result: a Place, a Marked, a Same, an Element, or a plain value
     rebound: list[Rebound]
     cleared: list[Tensor]  # tensors whose ``grad`` is None afterwards
     joint: Joint | None  # the backward pass of results that have a history
@@ -121,12 +129,13 @@ def capture(
                 if record is not None and record.joint is None and engine is not None and not recorder.breaks and not changed():
                     record = record._replace(ready=recorder.finish(record, engine))
                 else:
-                    recorder.finish(record if record is None or record.joint is None else None)
+                    recorder.finish(None if record is None or record.joint is not None or recorder.breaks else record)
             except BaseException:
                 undo.restore()
                 raise
             if record is not None and record.joint is not None:
                 _join(record, recorder)
+        result = numbers.known(result)
         return Captive(result, record if not recorder.breaks else None, recorder.breaks, recorder.trace.holds() if spots else None)
     finally:
         if not recorder.closed:
@@ -230,6 +239,9 @@ class _Left:
     def results(self, leaves: list[Any]) -> bool:
         """Take up the function's result; False (and a note) where a later call could not give it."""
         for leaf in leaves:
+            if type(leaf) is Number:
+                self.leaves.append(Element(self.recorder.trace.result(leaf), [self.place(item) for item in self.recorder.trace.items]))
+                continue
             if not isinstance(leaf, Tensor):
                 self.leaves.append(leaf)
                 continue

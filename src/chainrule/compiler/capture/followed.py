@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from ...core.tensor import Tensor
 from ...utils import _pytree as pytree
 from .number import Number, plain
 from .spots import Spot
-from .trace import Trace
+from .trace import Trace, followed
 
 
 class Followed:
@@ -51,18 +52,58 @@ class Followed:
         return pytree.tree_unflatten(leaves, structure) if varying else (args, kwargs)
 
     def settle(self, result: Any) -> Any:
-        """The result with plain numbers; a note where the call keeps one that is followed elsewhere."""
+        """The result, with plain numbers but for those known afterwards; a note where the call keeps one that is followed elsewhere."""
         if not self.trace.made:
             return result
-        result = _plain_all(result)
+        result = _plain_all(result, followed)
+        if self.trace.ended:
+            return result
+        inside: set[int] = set()
+        for leaf in pytree.tree_leaves(result):
+            _parts_of(leaf, inside)
         recorded = any(isinstance(leaf, Tensor) and leaf._gn is not None for leaf in pytree.tree_leaves(result))
-        if not recorded and any(ref() is not None for ref in self.trace.made):  # else the tape has them
+        if not recorded and any(n is not None and id(n) not in inside for n in [r() for r in self.trace.made]):  # else the tape has them
             self.trace.recorder.note("a number that the call made of others stays alive outside of its result")
         return result
 
 
-def _plain_all(value: Any) -> Any:
+    def known(self, result: Any) -> Any:
+        """The result with plain numbers, when the program has run."""
+        if not self.trace.made:
+            return result
+        result = _plain_all(result)
+        if self.trace.recorder.breaks:
+            for ref in self.trace.made:
+                _replace(ref)
+        return result
+
+
+def _replace(ref: Callable[[], Any]) -> None:
+    """Put the plain number where the function has put one that was followed."""
+    number = ref()
+    if number is None:
+        return
+    value = plain(number)
+    for holder in gc.get_referrers(number):
+        if type(holder) is set:
+            holder.discard(number)
+            holder.add(value)
+        elif type(holder) in (list, dict):
+            for k, v in enumerate(holder) if type(holder) is list else list(holder.items()):
+                if v is number:
+                    holder[k] = value
+
+
+def _plain_all(value: Any, but: Callable[[Any], bool] = lambda leaf: False) -> Any:
     leaves, structure = pytree.tree_flatten(value)
     if not any(type(leaf) is Number for leaf in leaves):
         return value
-    return pytree.tree_unflatten([plain(leaf) for leaf in leaves], structure)
+    return pytree.tree_unflatten([leaf if but(leaf) else plain(leaf) for leaf in leaves], structure)
+
+
+def _parts_of(value: Any, found: set[int]) -> None:
+    """Collect the numbers that a number is computed from."""
+    if type(value) is Number and id(value) not in found:
+        found.add(id(value))
+        for part in (value._parts or ())[1:]:
+            _parts_of(part, found)

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class Trace:
 
     def item(self, captured: Captured) -> Number:
         """The element of a tensor."""
-        frozen = captured.frozen()
+        frozen = type(captured).of(self.recorder, build.reshape(captured.node, ()))
         kind = float if captured.numpy_dtype.kind == "f" else int
         self.items.append(frozen)
         name = self._named(f"items[{len(self.items) - 1}].item()", kind, self.after)
@@ -214,25 +214,20 @@ class Trace:
         found: Callable[[], bool] = space["holds"]
         return found
 
-    def result(self, a: Number) -> Result:
-        """A number among the function's results."""
+    def result(self, a: Number) -> Callable[[Sequence[Any]], Any]:
+        """A number that a call gives, as a function of the arrays that :attr:`items` have become."""
         space = dict(self.space)
         lines = "".join([f"  {line}\n" for line in self.after])
         exec(f"def after(items):\n{lines}  return {a._name}\n", space)
-        return Result(space["after"], list(self.items))
-
-    def followed(self, a: Number) -> bool:
-        """Whether the number is computed from elements of tensors and constants alone."""
-        if a._parts is None:
-            return False
-        return a._parts[0] == "item" or all(type(x) is not Number or self.followed(x) for x in a._parts[1:])
+        found: Callable[[Sequence[Any]], Any] = space["after"]
+        return found
 
 
-class Result(NamedTuple):
-    """A number that a call gives: ``compute`` of the arrays that ``items`` have become."""
-
-    compute: Callable[[Sequence[Any]], Any]
-    items: Sequence[Any]
+def followed(a: Any) -> bool:
+    """Whether a number is computed from elements of tensors and constants alone."""
+    if type(a) is not Number or a._parts is None:
+        return False
+    return a._parts[0] == "item" or all(type(x) is not Number or followed(x) for x in a._parts[1:])
 
 
 def _kind(a: Any) -> type:

@@ -177,6 +177,13 @@ class Captured(Value):
 
     # -- what Python asks for ------------------------------------------------------------------------------------------
 
+    def number(self) -> Any:
+        """A number that is followed, where the capture goes on; the element itself otherwise."""
+        recorder = self.recorder
+        if recorder.closed or recorder.thread != get_ident() or self.size != 1 or self._dtype.kind not in "fiu":
+            return self.concrete("item").item()
+        return recorder.trace.item(self)
+
     def concrete(self, what: str) -> Any:
         return self.recorder.concrete(self, what)
 

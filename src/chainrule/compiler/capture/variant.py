@@ -14,7 +14,7 @@ from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
 from ..program.ir import Program
-from .capture import Marked, Place, Record, Same
+from .capture import Element, Marked, Place, Record, Same
 from .joint import Joint, node_of
 from .ready import Engine, Ready
 from .recorder import memory_of, settled
@@ -141,6 +141,8 @@ class Variant:
             out._value = settled(_seen(leaf.place, sources, outputs))
             out._gn = leaf.node
             return out
+        if type(leaf) is Element:
+            return leaf.compute([_seen(place, sources, outputs) for place in leaf.places])
         return leaf.find(arguments) if type(leaf) is Found else leaf
 
 
