@@ -22,7 +22,8 @@ def softmax(x: Node, *, dim: int) -> Node:
 
     def rows(v: Node) -> Node:
         e = build.mapped("exp", build.sub(v, build.reduce("max", v, dim, True)))
-        return build.div(e, build.sum_of(e, dim, True))
+        share = build.mapped("reciprocal", build.sum_of(e, dim, False))  # of a sum that is at least 1: one division a row
+        return build.mul(e, along(share, e, build.axes_of(v, dim)))
 
     return x if not x.size else in_float(x, rows)
 
