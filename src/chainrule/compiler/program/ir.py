@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,7 @@ Shape = tuple[int, ...]
 DType = np.dtype[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a node comes from: the operation's name, and the user's line (``file:line``, or empty)."""
 
     operation: str = ""
@@ -59,17 +57,25 @@ class Node:
         return f"<{self.op}{details} {self.dtype}{list(self.shape)}>"
 
 
-@dataclass(slots=True)
 class Program:
     """Inputs, the values that the caller gets, and what is stored back; see ``README.md``.
 
     ``inputs`` are the ``input`` nodes by index, ``scalars`` the ``scalar`` nodes.
     """
 
-    inputs: list[Node] = field(default_factory=list)
-    scalars: list[Node] = field(default_factory=list)
-    outputs: list[Node] = field(default_factory=list)
-    stores: list[tuple[int, Node]] = field(default_factory=list)
+    __slots__ = ("inputs", "outputs", "scalars", "stores")
+
+    def __init__(
+        self,
+        inputs: list[Node] | None = None,
+        scalars: list[Node] | None = None,
+        outputs: list[Node] | None = None,
+        stores: list[tuple[int, Node]] | None = None,
+    ) -> None:
+        self.inputs = [] if inputs is None else inputs
+        self.scalars = [] if scalars is None else scalars
+        self.outputs = [] if outputs is None else outputs
+        self.stores = [] if stores is None else stores
 
     def roots(self) -> list[Node]:
         """All that has to be computed."""
