@@ -187,6 +187,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    from ..alias import missing_name
+    from chainrule.alias import missing_name  # absolute: the import system may be exchanging this module's spec
 
     raise missing_name(__name__, name)
