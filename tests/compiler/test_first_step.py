@@ -92,3 +92,43 @@ def test_a_rule_whose_first_step_is_another_is_compiled_at_the_second() -> None:
     for k in range(3):
         assert compiled(torch.ones(2, 3)).item() == pytest.approx(other(torch.ones(2, 3)).item(), rel=1e-5)
         assert len(compiled.programs()) == (k > 0)
+
+
+class Counting(torch.optim.Adam):
+    def update(self, param: Any, p: Any, g: Any, group: Any, state: Any) -> Any:
+        if not state:
+            state["mine"] = torch.zeros(())
+            state["step"] = torch.zeros(())
+        state["mine"] += 1
+        state["step"] += 1
+        p -= g * 0.5
+        return p
+
+
+class Stepping(torch.optim.Adam):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for p in self.param_groups[0]["params"]:
+            state = self.state[p]
+            if not state:
+                state["mine"] = torch.zeros(())
+            state["mine"] += 1
+            p -= p.grad * 0.5
+
+
+@pytest.mark.parametrize("rule", [Counting, Stepping])
+def test_rules_with_state_of_their_own_begin_it_themselves(rule: Any) -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    optimizer = rule([w])
+
+    def step(x: torch.Tensor) -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (w * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = Compiled(step, engine=prepare)
+    for k in range(4):
+        assert compiled(torch.ones(2)).item() == 2 - k
+    assert optimizer.state[w]["mine"].item() == 4

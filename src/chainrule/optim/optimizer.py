@@ -174,7 +174,7 @@ class Optimizer:
 
         :func:`chainrule.compile` does it before it looks at a first step; :meth:`_unbegin` takes back what then was not used.
         """
-        if self.state or any(isinstance(p._value, Value) for group in self.param_groups for p in group["params"]):
+        if self.state or not self._own_rule() or any(isinstance(p._value, Value) for group in self.param_groups for p in group["params"]):
             return []
         begun = []
         for group in self.param_groups:
@@ -186,6 +186,12 @@ class Optimizer:
                     self.state[p] = state
                     begun.append(p)
         return begun
+
+    def _own_rule(self) -> bool:
+        """Whether the step is that of the class that says how state begins: one that overrides a part of it may keep other state."""
+        kind = type(self)
+        owner = next(k for k in kind.__mro__ if issubclass(k, Optimizer) and "_begin" in vars(k))
+        return kind.update is owner.update and kind.update_group is Optimizer.update_group and kind.step is Optimizer.step
 
     def _unbegin(self, params: Iterable[Tensor]) -> None:
         """Drop the state of those parameters that no step has been taken of."""
