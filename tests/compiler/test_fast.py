@@ -301,3 +301,13 @@ def test_names_that_the_text_uses_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     assert run(torch.ones(2)).tolist() == [18.0, 18.0]
     monkeypatch.setitem(globals(), "v", 2.0)
     assert run(torch.ones(2)).tolist() == [19.0, 19.0]
+
+
+def test_one_tensor_given_twice() -> None:
+    pure = settled(Counted(lambda x, y: x * 2 + y), torch.ones(2), torch.ones(2))
+    x = torch.ones(2)
+    assert pure(x, x).tolist() == [3.0, 3.0]
+    writing = settled(Counted(lambda x, y: (x.add_(1), x * y)[-1]), torch.ones(2), torch.ones(2))
+    assert writing(x, x).tolist() == [4.0, 4.0]
+    assert writing(x, torch.ones(2)).tolist() == [3.0, 3.0]
+    assert x.tolist() == [3.0, 3.0]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dtype import defaults
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
 from ..core.mutation import LAST, Steps, root, written_by_step
@@ -66,7 +65,6 @@ class _Text:
         self.foreign = {name for name, _, _ in names}
         self._modes()
         self._arguments(args, kwargs)
-        self._miss(f"{self.named(defaults)}.floating is not {self.named(defaults.floating)}")
         for name, value, mark in names:
             self._miss(f"{name} is not {value} and _mark({name}) != {mark}")
         for check in surroundings.conditions:
@@ -126,9 +124,6 @@ class _Text:
         order = [id(a) for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
         if len(set(order)) != len(order) or order != [id(a) for a in self.given]:
             raise Unfit
-        for k, name in enumerate(self.tensors):
-            for other in self.tensors[:k]:
-                self._miss(f"{name} is {other}")
 
     def _argument(self, name: str, a: Any) -> None:
         kind = self.named(type(a))
@@ -164,6 +159,7 @@ class _Text:
         plan = getattr(variant.run, "plan", None)
         record = variant.record
         simple = not record.places and all(g.kind == VALUE for g in record.given)
+        self._distinct()
         for k, tensor in variant.shared:
             self._miss(f"{self.tensors[k]} is not {self.named(tensor)}")
         if plan is None or not simple or not plan.straight() or self._unusual_leaves():
@@ -179,6 +175,16 @@ class _Text:
         self._enter(plan)
         self._effects(owner)
         self._result()
+
+    def _distinct(self) -> None:
+        """Two arguments that are one tensor are another case where something happens to tensors."""
+        variant = self.variant
+        found = [*[source for source, _, _ in variant.rebound], *[source for source, _ in variant.gradients], *variant.cleared]
+        positions = [variant.finders[k].position for k in variant.stored] + [source.position for source in found]
+        if any(position is not None for position in positions):
+            for k, name in enumerate(self.tensors):
+                for other in self.tensors[:k]:
+                    self._miss(f"{name} is {other}")
 
     def _unusual_leaves(self) -> bool:
         places = [leaf.place if isinstance(leaf, Marked) else leaf for leaf in self.variant.leaves if isinstance(leaf, (Place, Marked))]

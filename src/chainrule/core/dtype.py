@@ -11,6 +11,7 @@ from typing import Any, NoReturn, Self, final
 
 import numpy as np
 
+from .epoch import turned
 from .naming import TorchNamed, argument_error, closed, immutable
 
 BOOL, INT, FLOAT, COMPLEX = 0, 1, 2, 3
@@ -238,6 +239,7 @@ def set_default_dtype(d: dtype, /) -> None:
         raise TypeError(f"couldn't find storage object {d.scalar_name}Storage")
     defaults.floating = d
     defaults.complex = d.to_complex()
+    turned()
 
 
 __all__ = [

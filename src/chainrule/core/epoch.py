@@ -1,4 +1,4 @@
-"""A count of what compiled programs cannot see in values: a module's attribute was set, an optimizer's option."""
+"""A count of what compiled programs cannot see in values: an attribute of a module was set, an optimizer's option, the default dtype."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.dtype import defaults
 from ...core.epoch import EPOCH, Noted
 from ...core.mutation import PACKAGE
 from ...core.op import Op
@@ -202,14 +203,13 @@ class Surroundings:
                         self._walk(member, 1)
 
     def _attributes(self) -> None:
-        """What modules have: looked at only when some module anywhere has got an attribute (``train()`` and ``eval()`` set one)."""
-        if not self._modules and not self._groups:
-            return
+        """The default dtype, and what modules have: looked at when one of them has been set (``train()`` and ``eval()`` do)."""
         modules = [(m, self._varying(vars(m))) for m in self._modules.values()]
         groups = [(g, self._varying(g)) for g in self._groups]
 
         def look() -> list[Any]:
-            return [*[_shown(m, varying) for m, varying in modules], *[_options(g, varying) for g, varying in groups]]
+            options = [_options(g, varying) for g, varying in groups]
+            return [defaults.floating, *[_shown(m, varying) for m, varying in modules], *options]
 
         found = look()
         epoch = EPOCH.copy()

@@ -127,8 +127,11 @@ class Recorder:
 
     def _holder(self, owner: Any, value: Any) -> Tensor:
         """A tensor with this value, an argument if there is one: it is found at every call."""
-        holders = [(t, v) for t, v in self.roots[id(owner)] if value is owner or v is value]
-        return min(holders, key=lambda held: (held[1] is not value, id(held[0]) not in self.arguments))[0]
+        return min([t for t, v in self.roots[id(owner)] if v is value], key=self._surrounds)
+
+    def _surrounds(self, tensor: Tensor) -> bool:
+        """Whether it is no argument."""
+        return id(tensor) not in self.arguments
 
     def about_to_write(self, cell: Cell) -> None:
         """Let all that see the memory of a cell see what is written to it."""
@@ -141,7 +144,7 @@ class Recorder:
         if not window.can_merge(owner, windows):
             self.flush(_LAYOUT)
             return
-        cell = self._input(self._holder(owner, owner), window.ROOT, owner)
+        cell = self._input(min([t for t, _ in self.roots[id(owner)]], key=self._surrounds), window.ROOT, owner)
         window.merge(cell, windows)
         window.without(self.program, self.given, self._keep, {id(w.cell.first) for w in windows})
         self.merged[id(owner)] = cell
