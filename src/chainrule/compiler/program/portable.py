@@ -5,7 +5,7 @@ What has no such form, a function above all, raises :class:`Bound`: it belongs t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +26,7 @@ def portable(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if kind is tuple:
-        return ("tuple", *[portable(v) for v in value])
+        return ("tuple", *[v if type(v) in _PLAIN else portable(v) for v in value])
     if kind is list:
         return ("list", *[portable(v) for v in value])
     if isinstance(value, np.dtype):
@@ -62,8 +62,11 @@ def name_of(dtype: np.dtype[Any]) -> str:
 
 def node_form(node: Node, number: Callable[[Node], Any]) -> tuple[Any, ...]:
     """A node whose arguments are numbered by ``number``."""
-    attrs = tuple([(k, portable(v)) for k, v in node.attrs.items()])
-    return (node.op, tuple([number(a) for a in node.args]), node.shape, name_of(node.dtype), attrs)
+    return (node.op, tuple([number(a) for a in node.args]), node.shape, name_of(node.dtype), _attributes(node))
+
+
+def _attributes(node: Node) -> tuple[Any, ...]:
+    return tuple([(k, v if type(v) in _PLAIN else portable(v)) for k, v in node.attrs.items()])
 
 
 def node_of(form: Sequence[Any], argument: Callable[[Any], Node]) -> Node:
@@ -74,10 +77,9 @@ def node_of(form: Sequence[Any], argument: Callable[[Any], Node]) -> Node:
 
 def program_form(program: Program) -> tuple[Any, ...]:
     """All that a program computes: equal for programs that do the same in the same way.  Lines of source are left out."""
-    numbers: Mapping[int, int]
     nodes = ordered([*program.inputs, *program.scalars, *program.roots()])
     numbers = {id(n): k for k, n in enumerate(nodes)}
-    forms = tuple([node_form(n, lambda a: numbers[id(a)]) for n in nodes])
+    forms = tuple([(n.op, tuple([numbers[id(a)] for a in n.args]), n.shape, name_of(n.dtype), _attributes(n)) for n in nodes])
     given = [tuple([numbers[id(n)] for n in part]) for part in (program.inputs, program.scalars, program.outputs)]
     return (forms, *given, tuple([(i, numbers[id(n)]) for i, n in program.stores]))
 
