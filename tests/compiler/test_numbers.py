@@ -245,11 +245,9 @@ def test_numbers_in_tensors_that_are_given_back(name: str) -> None:
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: x * 2 if x.sum().item() > 0 else x,
         lambda x: x * math.exp(x.max().item()),
-        lambda x: x[: (x > 0).sum().item()],
         lambda x: (x * 1.5, f"{x.sum().item():.3f}"),
-        lambda x: x / x.min().item() ** 0.5 if x.min().item() > 0 else x,
+        lambda x: x / abs(x.min().item()) ** 0.5,
         lambda x: [x, {x.sum().item()}],
     ],
 )

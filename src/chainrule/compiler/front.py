@@ -21,6 +21,7 @@ from .capture.first import FirstStep
 from .capture.reads import Surroundings
 from .capture.ready import Engine
 from .capture.spots import Spot, differing, moves, without
+from .capture.staged import Missed
 from .capture.trace import CALL
 from .capture.variant import Variant
 from .capture.window import layout
@@ -63,6 +64,7 @@ class Compiled:
         self.engine = engine or default_engine()
         self.kept: dict[Any, list[_Kept]] = {}
         self.reasons: list[tuple[str, str]] = []  # (why it is not one program, the user's line)
+        self.splits: list[tuple[str, str]] = []  # where Python branches between programs
         self._failures: dict[Any, int] = {}
         self._count = 0
         self._warned = False
@@ -96,6 +98,11 @@ class Compiled:
         key, CALL.arguments = without(full, self.varying)
         for kept in self.kept.get(key, ()):
             if not kept.surroundings.changed() and kept.variant.fits(tensors):
+                if kept.variant.record.decisions:
+                    try:
+                        return kept.variant.attempt(tensors)
+                    except Missed:
+                        continue
                 if kept.made < _MADE:
                     kept.made += 1
                     kept.fast = fast(kept.variant, kept.surroundings, args, kwargs, self)
@@ -133,6 +140,8 @@ class Compiled:
     def _capture(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         if self._count >= LIMIT:
             self._thrashing()
+            for among in self.kept.values():  # to find out that none of them fits would cost more than it saves
+                among[:] = [k for k in among if not k.variant.record.decisions]
             return self.function(*args, **kwargs)
         surroundings = self._surroundings()
         if surroundings.why:
@@ -143,7 +152,9 @@ class Compiled:
         spots = [*[Spot(None, n) for n in sorted(self.varying)], *[self._places[p] for p in surroundings.numbers if p in self._places]]
         begun = perf_counter()
         try:
-            found = capture(self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots)
+            found = capture(
+                self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots, not self.fullgraph
+            )
         finally:
             first.end()
         captured = perf_counter() - begun
@@ -161,6 +172,7 @@ class Compiled:
             if self.fullgraph and self._failures[key] >= _TRIES:
                 raise Split(_told(self.reasons))
             return found.result
+        self.splits += [s for s in found.splits if s not in self.splits]
         variant = Variant(found.record, tensors, self.engine, surroundings.tensors)
         variant.seconds = {"capture": captured, **variant.seconds}
         if found.holds is not None:
@@ -212,6 +224,7 @@ class Compiled:
         self._fast = ()
         self.reasons.clear()
         self._failures.clear()
+        self.splits.clear()
         self._places.clear()
         self.varying.clear()
         self._count = 0

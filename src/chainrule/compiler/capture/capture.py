@@ -20,6 +20,7 @@ from .number import Number
 from .ready import Engine, Ready
 from .recorder import Given, Placed, Recorder
 from .spots import Spot
+from .staged import Decision
 from .value import Captured, Cell
 
 
@@ -75,6 +76,7 @@ class Record(NamedTuple):
     gradients: list[tuple[Tensor, Any]]  # tensors and the ``grad`` that they must have for the program to be right
     recorded: list[tuple[Tensor, bool]]  # tensors that it read, and whether they had to require grad
     places: list[Placed]
+    decisions: Sequence[Decision] = ()  # what the program holds for: the ways that Python's branches went
     ready: Ready | None = None  # the program with its engine, where it has run already
 
 
@@ -84,23 +86,27 @@ class Captive(NamedTuple):
     result: Any
     record: Record | None
     why: list[tuple[str, str]]
+    splits: Sequence[tuple[str, str]] = ()  # where Python needed a value: (why, the user's line)
     holds: Callable[[], bool] | None = None  # whether the record is that of the numbers that change, as they are
 
 
 def capture(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (),
     engine: Engine | None = None, changed: Callable[[], bool] = lambda: False, spots: Sequence[Spot] = (),
+    split: bool = True,
 ) -> Captive:  # fmt: skip
     """Call the function; its effects and result are those of an ordinary call.
 
     ``optimizers`` are those whose state goes back should the
     function ask of a captured value what only an array has; it is then called again, uncaptured.  Where the record will be used, which it
     is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.  ``spots`` are places whose numbers change
-    from call to call: they are no constants of the program.
+    from call to call: they are no constants of the program.  ``split``: Python may branch on values; the record then
+    holds for the ways that it went.
     """
     collecting = gc.isenabled()
     gc.disable()
     recorder = Recorder()
+    recorder.splitting = split
     recorder.arguments = {id(t) for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
     tensors = recorder.census.tensors
     before = {id(t): t._grad for t in tensors if t._grad is not None}
@@ -125,18 +131,20 @@ def capture(
         result = numbers.settle(result)
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
+            plain = record is not None and record.joint is None and not recorder.breaks
             try:
-                if record is not None and record.joint is None and engine is not None and not recorder.breaks and not changed():
+                if record is not None and plain and engine is not None and not record.decisions and not changed():
                     record = record._replace(ready=recorder.finish(record, engine))
                 else:
-                    recorder.finish(None if record is None or record.joint is not None or recorder.breaks else record)
+                    recorder.finish(record if plain else None)
             except BaseException:
                 undo.restore()
                 raise
             if record is not None and record.joint is not None:
                 _join(record, recorder)
         result = numbers.known(result)
-        return Captive(result, record if not recorder.breaks else None, recorder.breaks, recorder.trace.holds() if spots else None)
+        holds = recorder.trace.holds() if spots else None
+        return Captive(result, record if not recorder.breaks else None, recorder.breaks, recorder.splits, holds)
     finally:
         if not recorder.closed:
             recorder.flush("an exception")
@@ -206,7 +214,7 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
     recorder.wanted = left.cells
     return Record(
         recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients,
-        left.recorded, recorder.places(),
+        left.recorded, recorder.places(), recorder.decisions,
     )  # fmt: skip
 
 

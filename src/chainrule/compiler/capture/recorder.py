@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.generator import default_generator
 from ...core.inference import mark
 from ...core.modes import MODES
 from ...core.mutation import root, written
@@ -29,6 +30,7 @@ from .lower import lowered
 from .number import plain
 from .order import Order, memory_order
 from .ready import Engine, Ready
+from .staged import Decision
 from .symbolic import Unsupported
 from .trace import Trace
 from .value import Captured, Cell
@@ -83,6 +85,9 @@ class Recorder:
         self.wanted: list[Cell] | None = None  # what a record gives, in its order
         self._keep: list[Cell] = []
         self.trace = Trace(self)
+        self.splitting = True  # whether Python may branch and the capture go on
+        self.decisions: list[Decision] = []
+        self.splits: list[tuple[str, str]] = []  # (why Python needed a value, the user's line)
 
     # -- before and after ----------------------------------------------------------------------------------------------
 
@@ -209,7 +214,10 @@ class Recorder:
 
     def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
         """What a generator gives: drawn now, and again at every call of the program."""
+        before = default_generator._get_state_array().tobytes()
         array = np.asarray(draw(shape), order="C")
+        if array.size and default_generator._get_state_array().tobytes() == before:
+            self.splitting = False  # another generator's numbers: drawing them cannot be undone
         cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape), order="C"))
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
@@ -250,6 +258,10 @@ class Recorder:
             if self.closed or get_ident() != self.thread:
                 return captured.raw
         if not self.closed:
+            if what == "bool" and get_ident() == self.thread and captured.size == 1 and captured.numpy_dtype.kind in "biuf":
+                node = build.reshape(captured.node, ())
+                test = node if node.dtype == bool else build.compare("ne", node, build.number(node, 0))
+                return np.asarray(self.decided(test, _REASONS[what]))
             if get_ident() != self.thread:
                 raise RuntimeError(f"{what} of a tensor that another thread is capturing")
             self.flush(_REASONS.get(what, f"Python asks for {what} of a tensor"))
@@ -261,6 +273,11 @@ class Recorder:
 
     def decided(self, node: Node, why: str) -> Any:
         """What Python goes by: the number in a node of shape ()."""
+        if self.splitting and len(self.decisions) < _DECISIONS:
+            outcome = execute(Program(self.program.inputs, [], [node], []), [memory_of(c.array) for c in self._keep])[0].item()
+            self.decisions.append(Decision(node, outcome))
+            self.splits.append((why, user_line()))
+            return outcome
         asked = Captured.of(self, node)
         self.flush(why)
         return self.known(asked).item()
@@ -350,6 +367,7 @@ def _marked(made: Any) -> Any:
     return made
 
 
+_DECISIONS = 16  # of one program
 _LAYOUT = "memory that is written is seen in another layout or dtype too"
 _REASONS = {
     "item": "Python asks for the number in a tensor (.item(), float(), int())",

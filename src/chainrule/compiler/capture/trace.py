@@ -128,6 +128,7 @@ class Trace:
         if self.ended:
             return bool(COMPARISONS[symbol](self.value(a), self.value(b)))
         if _late(a) or _late(b):
+            a, b = _matched(a, b), _matched(b, a)
             if _kind(a) is not _kind(b):
                 return bool(COMPARISONS[symbol](self.pinned(a), self.pinned(b)))
             kind = _dtype(_kind(a))
@@ -232,6 +233,11 @@ def followed(a: Any) -> bool:
 
 def _kind(a: Any) -> type:
     return a._kind if type(a) is Number else int if type(a) is bool else type(a)
+
+
+def _matched(a: Any, other: Any) -> Any:
+    """An integer constant as a float, where that is what it is compared with and is the same."""
+    return float(a) if type(a) is int and abs(a) <= 1 << 53 and _kind(other) is float else a
 
 
 def _late(a: Any) -> bool:

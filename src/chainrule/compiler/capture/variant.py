@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.generator import default_generator
 from ...core.inference import mark
 from ...core.mutation import root, written_by_step
 from ...core.node import Slot
@@ -18,6 +19,7 @@ from .capture import Element, Marked, Place, Record, Same
 from .joint import Joint, node_of
 from .ready import Engine, Ready
 from .recorder import memory_of, settled
+from .staged import Missed, Staged
 from .window import VALUE, memory_for, start_of
 
 
@@ -29,7 +31,9 @@ class Variant:
 
     def __init__(self, record: Record, arguments: list[Tensor], engine: Engine, reached: Container[int] = ()) -> None:
         self.record = record
-        self.ready = ready = record.ready or Ready(record.program, engine)
+        self.ready = ready = record.ready or (
+            Staged(record.program, record.decisions, engine) if record.decisions else Ready(record.program, engine)
+        )
         self.run = ready.run
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
@@ -96,6 +100,16 @@ class Variant:
         roots = [id(root(find(arguments))) for find in self.remembered]
         written = {roots[k] for k in self.stored_at}
         return len(written) == len(self.stored_at) and not any(r in written for k, r in enumerate(roots) if k not in self.stored_at)
+
+    def attempt(self, arguments: Sequence[Tensor]) -> Any:
+        """The call of a form with decisions; Missed, and nothing has happened, where a branch goes another way."""
+        before = default_generator.clone_state() if any(f.draw is not None for f in self.finders) else None
+        try:
+            return self(arguments)
+        except Missed:
+            if before is not None:
+                default_generator._set_state_array(before._get_state_array())
+            raise
 
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""

@@ -1,0 +1,131 @@
+"""Python branches on values: a program for each way it goes, and the effects of one way only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+from chainrule.compiler.front import LIMIT, Compiled, Split
+
+
+def both(function: Any, inputs: Any, programs: int) -> Any:
+    """The function compiled, compared with itself at every input."""
+    run = Compiled(function)
+    for x in inputs:
+        got, expected = run(x), function(x)
+        assert torch.equal(got, expected)
+    assert len(run.programs()) == programs, run.reasons
+    return run
+
+
+def halved(x: Any) -> Any:
+    y = x * 3
+    if y.sum() > 0:
+        return y / 2
+    return y - 1
+
+
+SIGNS = [torch.tensor([s * 1.0, s * 2.0]) for s in (1, -1, 1, 1, -1, -1, 1)]
+
+
+def test_both_ways() -> None:
+    run = both(halved, SIGNS, 2)
+    ((why, line),) = run.splits
+    assert why == "Python branches on a tensor"
+    assert __file__ in line
+
+
+def test_a_number_is_compared() -> None:
+    both(lambda x: x * 2 if x.sum().item() > 0 else x.abs() + x.max().item(), SIGNS, 2)
+
+
+def test_nested_branches_and_loops() -> None:
+    def nested(x: Any) -> Any:
+        if x.sum() > 0:
+            return x * 2 if x.max().item() > 1.5 else x * 3
+        while x.sum() < 0:
+            x = x + 1
+        return x
+
+    both(nested, [*SIGNS, torch.tensor([0.5, 0.1]), torch.tensor([-0.5, 0.1]), *SIGNS], 4)
+
+
+def test_a_number_of_elements() -> None:
+    xs = [torch.tensor([1.0, -1.0, 2.0]), torch.tensor([1.0, -1.0, -2.0]), torch.tensor([3.0, -1.0, 2.0])]
+    both(lambda x: x[: (x > 0).sum().item()] * 2, xs, 2)
+
+
+def test_too_many_ways() -> None:
+    run = Compiled(lambda x: x[: x.sum().int().item()] + 1)
+    xs = [torch.tensor([1.0] * k + [0.0] * (20 - k)) for k in range(1, LIMIT + 4)]
+    with pytest.warns(UserWarning, match=f"compiled for {LIMIT} kinds"):
+        for x in [*xs, *xs]:
+            assert torch.equal(run(x), x[: int(x.sum())] + 1)
+
+
+def trained(wrap: Any, loss_of: Any) -> Any:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 1))
+    rule = torch.optim.Adam(model.parameters(), lr=0.05)
+    run = wrap(loss_of(model, rule))
+    losses = [run(torch.randn(6, 4)) for _ in range(14)]
+    return [float(v) for v in losses], [p.detach().numpy() for p in model.parameters()], torch.randn(3).numpy(), run
+
+
+def skipping(model: Any, rule: Any) -> Any:
+    def step(x: Any) -> Any:
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        rule.zero_grad()
+        if loss > 3:  # a step that is left out, and noise in its place
+            x.add_(torch.rand(6, 4))
+            return loss.detach() + torch.randn(())
+        loss.backward()
+        rule.step()
+        return loss.detach()
+
+    return step
+
+
+def test_effects_and_random_numbers_are_those_of_the_way_taken() -> None:
+    plain, found = trained(lambda f: f, skipping), trained(Compiled, skipping)
+    assert len(found[3].programs()) >= 2, found[3].reasons
+    assert len({v > 3 for v in plain[0]}) == 2
+    np.testing.assert_allclose(found[0], plain[0], rtol=2e-4)
+    for a, b in zip(found[1], plain[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    assert np.array_equal(found[2], plain[2])
+
+
+def test_another_generator_is_not_drawn_from_in_vain() -> None:
+    def after(wrap: Any) -> Any:
+        g = torch.Generator().manual_seed(3)
+
+        def noisy(x: Any) -> Any:
+            noise = torch.rand(2, generator=g)
+            return x + noise if (x + noise).sum() > 0 else x * noise
+
+        run = wrap(noisy)
+        return [run(x) for x in SIGNS]
+
+    for a, b in zip(after(Compiled), after(lambda f: f), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_gradients_through_branches() -> None:
+    run = Compiled(halved)
+    for x in SIGNS:
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        (run(a) ** 2).sum().backward()
+        (halved(b) ** 2).sum().backward()
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-6)
+    assert len(run.programs()) == 2, run.reasons
+
+
+def test_one_program_is_asked_for() -> None:
+    run = Compiled(halved, fullgraph=True)
+    with pytest.raises(Split, match="Python branches on a tensor, at .*test_branches.py"):
+        for x in SIGNS:
+            run(x)
