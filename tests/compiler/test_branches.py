@@ -56,6 +56,9 @@ def test_nested_branches_and_loops() -> None:
 def test_a_number_of_elements() -> None:
     xs = [torch.tensor([1.0, -1.0, 2.0]), torch.tensor([1.0, -1.0, -2.0]), torch.tensor([3.0, -1.0, 2.0])]
     both(lambda x: x[: (x > 0).sum().item()] * 2, xs, 2)
+    both(lambda x: x * int((x > 0).sum()), xs, 2)
+    both(lambda x: x[(x > 0).sum() - 1] + len(range((x > 0).sum())), xs, 2)
+    both(lambda x: x if (x > 1).any().item() else -x, xs, 2)
 
 
 def test_too_many_ways() -> None:

@@ -258,10 +258,8 @@ class Recorder:
             if self.closed or get_ident() != self.thread:
                 return captured.raw
         if not self.closed:
-            if what == "bool" and get_ident() == self.thread and captured.size == 1 and captured.numpy_dtype.kind in "biuf":
-                node = build.reshape(captured.node, ())
-                test = node if node.dtype == bool else build.compare("ne", node, build.number(node, 0))
-                return np.asarray(self.decided(test, _REASONS[what]))
+            if captured.size == 1 and get_ident() == self.thread and captured.numpy_dtype.kind in _BRANCHING.get(what, ""):
+                return self._branched(captured, what)
             if get_ident() != self.thread:
                 raise RuntimeError(f"{what} of a tensor that another thread is capturing")
             self.flush(_REASONS.get(what, f"Python asks for {what} of a tensor"))
@@ -285,6 +283,13 @@ class Recorder:
     def known(self, captured: Captured) -> Any:
         """The array of a value whose number Python has taken."""
         return np.asarray(self.concrete(captured, "item"))
+
+    def _branched(self, captured: Captured, what: str) -> Any:
+        """The array of a value of one element that Python goes by: its truth, or an integer."""
+        node = build.reshape(captured.node, ())
+        if what == "bool" and node.dtype != bool:
+            node = build.compare("ne", node, build.number(node, 0))
+        return np.full(captured.shape, self.decided(node, _REASONS[what]), node.dtype)
 
     def flush(self, why: str) -> None:
         """Compute what was recorded, and let the rest of the function run on arrays."""
@@ -367,6 +372,7 @@ def _marked(made: Any) -> Any:
     return made
 
 
+_BRANCHING = {"bool": "biuf", "item": "biu"}  # the dtypes in which what Python asks for can be a way to go
 _DECISIONS = 16  # of one program
 _LAYOUT = "memory that is written is seen in another layout or dtype too"
 _REASONS = {
