@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from ..program.ir import Node, row_major
+from ..schedule.group import Group
 from . import conv, gemm
 from .emitter import Module
+from .epilogue import Epilogue
 from .gemm import Gemm, Layout
 from .kernel import Kernel
 
@@ -13,12 +18,16 @@ Pointer = tuple[Node, int]
 _ELEMENT = {"float32": "float", "float64": "double"}
 
 
-def contraction(module: Module, node: Node) -> tuple[Kernel, list[Pointer]]:
+def contraction(module: Module, group: Group, inside: Sequence[Node]) -> tuple[Kernel, list[Pointer]]:
     """The kernel of a ``matmul``, ``conv``, ``conv_input`` or ``conv_weight``, and what its pointers are to (node, offset in bytes).
 
-    Raises KeyError for a dtype, and ValueError for an operand or a rank, that has no kernel.
+    ``inside`` are the group's nodes with the views between them.  Raises KeyError for a dtype, and ValueError for an operand or a rank,
+    that has no kernel; NotAffine for an epilogue that has none.
     """
-    return _matmul(module, node) if node.op == "matmul" else _conv(module, node)
+    if group.kind != "matmul":
+        return _conv(module, group.nodes[0])
+    product = next(n for n in group.nodes if n.op == "matmul")
+    return _matmul(module, product, Epilogue(product, inside, group.outputs, 3) if len(group.nodes) > 1 else None)
 
 
 def _laid_out(x: Node) -> tuple[Node, tuple[int, ...], int]:
@@ -31,15 +40,21 @@ def _laid_out(x: Node) -> tuple[Node, tuple[int, ...], int]:
     return base, tuple(x.attrs["strides"]), x.attrs["offset"] * x.dtype.itemsize
 
 
-def _matmul(module: Module, node: Node) -> tuple[Kernel, list[Pointer]]:
+def _matmul(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel, list[Pointer]]:
     a, b = node.args
     element = _ELEMENT[node.dtype.name]
     (base_a, steps_a, start_a), (base_b, steps_b, start_b) = _laid_out(a), _laid_out(b)
     steps = row_major(node.shape)
     in_a, in_b, in_c = [Layout(s[-2], s[-1], s[:-2]) for s in (steps_a, steps_b, steps)]
-    spec = Gemm(element, node.shape[-2], node.shape[-1], a.shape[-1], in_a, in_b, in_c, batch=node.shape[:-2])
+    more = [] if after is None else after.buffers
+    spec = Gemm(
+        element, node.shape[-2], node.shape[-1], a.shape[-1], in_a, in_b, in_c, batch=node.shape[:-2], buffers=3 + len(more), on_c=after
+    )  # fmt: skip
     kernel = gemm.emit(module, spec, module.fresh("product"))
-    return kernel, [(base_a, start_a), (base_b, start_b), (node, 0)]
+    if more:
+        kernel = replace(kernel, bytes=kernel.bytes + sum(n.bytes for n in more))
+    result = node if after is None else after.result
+    return kernel, [(base_a, start_a), (base_b, start_b), (result, 0), *[(n, 0) for n in more]]
 
 
 def _conv(module: Module, node: Node) -> tuple[Kernel, list[Pointer]]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..passes.operands import laid_out
 from ..program.ir import Node, Program
+from ..schedule.epilogue import parted
 from ..schedule.fuse import fuse
 from ..schedule.group import Group
 from ..schedule.reads import base_of, expanded
@@ -111,6 +112,10 @@ class Native:
         try:
             calls = calls_of(self.sharing, group)
         except REFUSED as error:
+            if group.kind == "matmul" and len(group.nodes) > 1:
+                for part in parted(group):
+                    self._plan(part)
+                return
             calls, why = None, str(error)
         if calls is None:
             inside, reads = expanded(group)
@@ -223,7 +228,7 @@ def kernels(module: Module, group: Group, inside: list[Node]) -> list[Call]:
         return [Call(c.kernel, tuple([Buffer(n, 0) for n in c.buffers])) for c in made]
     from .contract import contraction  # many programs have none
 
-    kernel, pointers = contraction(module, group.nodes[0])
+    kernel, pointers = contraction(module, group, inside)
     return [Call(kernel, tuple([Buffer(n, offset) for n, offset in pointers]))]
 
 

@@ -75,16 +75,16 @@ def signature(group: Group) -> Signature:
             outer.append(Buffer(node, offset))
         return found
 
-    def inlined(node: Node) -> bool:
+    def inlined(node: Node, reader: Node) -> bool:
         """Whether a kernel has the number in its code; contractions read all that they are given from memory."""
-        return node.op == "const" and node.size == 1 and group.kind in ("loops", "host")
+        return node.op == "const" and node.size == 1 and (group.kind in ("loops", "host") or reader.op == "map")
 
-    def reference(node: Node) -> Any:
+    def reference(node: Node, reader: Node) -> Any:
         """An argument: a node inside (its number), a number, or memory outside (negative)."""
         k = number.get(id(node))
         if k is not None:
             return k
-        if inlined(node):
+        if inlined(node, reader):
             return (node.shape, node.dtype, node.attrs["value"].tobytes())
         k = place(node, 0)
         whole[k] = node.shape
@@ -96,14 +96,14 @@ def signature(group: Group) -> Signature:
         attrs = node.attrs
         if node.op == "view":
             x, offset = node.args[0], attrs["offset"]
-            if id(x) not in number and not inlined(x):
+            if id(x) not in number and not inlined(x, node):
                 refs: tuple[Any, ...] = (-1 - place(x, offset * x.dtype.itemsize),)
                 offset = 0
             else:
-                refs = (reference(x),)
+                refs = (reference(x, node),)
             items: tuple[Any, ...] = (("strides", tuple(attrs["strides"])), ("offset", offset))
         else:
-            refs = tuple([reference(a) for a in node.args])
+            refs = tuple([reference(a, node) for a in node.args])
             items = tuple(attrs.items())
         parts.append((node.op, node.shape, node.dtype, items, refs, id(node) in mine))
     given = tuple([(b.node.dtype, whole.get(k)) for k, b in enumerate(outer)])

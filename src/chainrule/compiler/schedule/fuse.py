@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from math import prod
 
 from ..program.ir import Node, Program, Shape
+from .epilogue import with_epilogues
 from .group import TRANSPARENT, Group, Kind
 from .reads import base_of
 
@@ -228,4 +229,4 @@ def _strides_through(arg: Node, inside: Node) -> tuple[int, ...] | None:
 
 def fuse(program: Program) -> list[Group]:
     """The groups of a program, in the order in which they run."""
-    return Fusion(program).run()
+    return with_epilogues(program, Fusion(program).run())

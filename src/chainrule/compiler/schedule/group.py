@@ -20,7 +20,8 @@ class Group:
     of which reduce values of that shape (empty: there are none).  Every node has as many elements as the domain, or as the domain
     without ``axes``.  Views and iotas are expanded wherever they are met; what is neither in ``nodes`` nor one of them lies in memory.
 
-    ``matmul`` and ``conv`` (also its gradients): one node, its only output.  ``host``: one node, computed by NumPy.
+    ``matmul``: a product, the first node, and maps that read its elements in their places; the product is an output if others read it.
+    ``conv`` (also its gradients): one node, its only output.  ``host``: one node, computed by NumPy.
     """
 
     kind: Kind

@@ -1,0 +1,80 @@
+"""Elementwise work on a product, done while the product is in registers.
+
+A bias, an activation's mask, a residual: a group of cheap elementwise nodes that reads a product where its own elements lie becomes part of
+the product's group, which saves a pass over the result, and the product's memory too where nobody else reads it.  The group runs in the
+elementwise one's place, so that all that it reads is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from ..program.ir import Node, Program
+from ..program.make import plain
+from .group import Group
+from .reads import base_of, expanded
+
+_MOST = 12  # nodes: their instructions are written once for each vector of a tile
+_CHEAP = frozenset(
+    {"add", "sub", "mul", "neg", "abs", "square", "maximum", "minimum", "fmax", "fmin", "where", "eq", "ne", "lt", "le", "gt", "ge"}
+    | {"and", "or", "xor", "not", "cast"}
+)
+
+
+def with_epilogues(program: Program, groups: Sequence[Group]) -> list[Group]:
+    """The groups, with elementwise ones joined to the products that they read."""
+    found: list[Group | None] = list(groups)
+    made = {id(g.nodes[0]): k for k, g in enumerate(groups) if g.kind == "matmul"}
+    if not made:
+        return list(groups)
+    reads = [expanded(g)[1] for g in groups]
+    readers: dict[int, list[int]] = {}
+    for k, nodes in enumerate(reads):
+        for node in nodes:
+            readers.setdefault(id(node), []).append(k)
+    wanted = {id(base_of(n)) for n in program.roots()}
+    stored = {id(n) for _, n in program.stores}
+    for k, group in enumerate(groups):
+        if not _simple(group) or any(id(n) in stored for n in group.outputs):
+            continue
+        for product in reversed(reads[k]):
+            kept = id(product) in wanted or len(readers[id(product)]) > 1
+            if id(product) in made and readers[id(product)][0] == k and _fits(group, product, kept):
+                outputs = (*group.outputs, product) if kept else group.outputs
+                found[k] = Group("matmul", (product, *group.nodes), outputs, product.shape)
+                found[made.pop(id(product))] = None
+                break
+    return [g for g in found if g is not None]
+
+
+def parted(group: Group) -> list[Group]:
+    """A product with an epilogue as two groups again."""
+    product, *rest = group.nodes
+    after = tuple([n for n in group.outputs if n is not product])
+    shape = max((n.shape for n in after), key=prod)
+    return [Group("matmul", (product,), (product,), product.shape), Group("loops", tuple(rest), after, shape)]
+
+
+def _simple(group: Group) -> bool:
+    return (
+        group.kind == "loops"
+        and not group.axes
+        and len(group.nodes) <= _MOST
+        and all(n.op == "map" and n.attrs["fn"] in _CHEAP and n.shape == group.shape for n in group.nodes)
+    )
+
+
+def _fits(group: Group, product: Node, kept: bool) -> bool:
+    """Whether each element needs the product's element in the same place, and one result can take the product's memory."""
+    if prod(group.shape) != product.size or product.shape[-1] == 1 or not (kept or any(n.dtype == product.dtype for n in group.outputs)):
+        return False
+    for x in [a for n in group.nodes for a in n.args if base_of(a) is product]:
+        while x is not product:
+            if x.size != product.size or x.attrs["offset"] or not plain(x.shape, x.attrs["strides"]):
+                return False
+            x = x.args[0]
+    return True
+
+
+__all__ = ["parted", "with_epilogues"]

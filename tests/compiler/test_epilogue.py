@@ -1,0 +1,184 @@
+"""Elementwise work on products, done before they are written: which groups become one, and that their kernels compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.compiler.program import make
+from chainrule.compiler.program.execute import execute
+from chainrule.compiler.program.ir import Node, Program
+from chainrule.compiler.program.spec import verify
+from chainrule.compiler.schedule.epilogue import parted
+from chainrule.compiler.schedule.fuse import fuse
+
+
+class Made:
+    """Inputs as they are asked for."""
+
+    def __init__(self, dtype: Any = np.float32) -> None:
+        self.dtype = np.dtype(dtype)
+        self.inputs: list[Node] = []
+
+    def input(self, *shape: int) -> Node:
+        self.inputs.append(Node("input", (), shape, self.dtype, {"index": len(self.inputs)}))
+        return self.inputs[-1]
+
+    def number(self, value: float) -> Node:
+        return make.const(value, self.dtype)
+
+    def program(self, outputs: list[Node], stores: list[tuple[int, Node]] | None = None) -> Program:
+        return verify(Program(self.inputs, [], outputs, stores or []))
+
+
+def kinds(program: Program) -> list[tuple[str, int]]:
+    return [(g.kind, len(g.nodes)) for g in fuse(program)]
+
+
+def check(program: Program, bits: int | None = None) -> None:
+    """Machine code against the executor; no comparison in the program may hang on the last digit."""
+    pytest.importorskip("llvmlite")
+    from chainrule.compiler.native.engine import Native
+    from chainrule.compiler.native.run import runner
+    from chainrule.compiler.native.section import Host
+    from chainrule.compiler.native.target import host, restricted
+
+    try:
+        target = host() if bits is None else restricted(bits)
+    except ValueError:
+        pytest.skip("this processor has narrower vectors")
+    rng = np.random.default_rng(0)
+    given = [rng.integers(-3, 4, n.shape).astype(n.dtype) for n in program.inputs]  # sums are exact
+    native = Native(program, target)
+    assert not any(isinstance(s, Host) for s in native.steps)
+    run = runner(native.link())
+    ours, theirs = [a.copy() for a in given], [a.copy() for a in given]
+    for a, b in zip(run(ours, ()), execute(program, theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def activated(m: Made, rows: int, columns: int, depth: int) -> list[Node]:
+    """relu(x w + b), and where it is not 0."""
+    z = make.matmul(m.input(rows, depth), m.input(depth, columns))
+    z = make.apply("add", z, make.expand(m.input(columns), z.shape))
+    return [make.apply("maximum", z, make.expand(m.number(0), z.shape)), make.apply("gt", z, m.number(0))]
+
+
+@pytest.mark.parametrize("bits", [None, 256, 128])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "sizes", [(24, 16, 8), (13, 5, 7), (33, 37, 8), (2, 64, 300), (1, 40, 9), (70, 100, 900), (96, 2, 3), (40, 130, 2)]
+)
+def test_bias_activation_and_mask(sizes: tuple[int, int, int], dtype: Any, bits: int | None) -> None:
+    m = Made(dtype)
+    program = m.program(activated(m, *sizes))
+    assert kinds(program) == [("matmul", 4)] or sizes[0] == 1
+    check(program, bits)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("batch", [(), (3,), (2, 3)])
+def test_what_differs_from_row_to_row_and_from_matrix_to_matrix(batch: tuple[int, ...], transposed: bool) -> None:
+    m = Made()
+    a, b = m.input(*batch, 20, 6), m.input(*batch, 18, 6) if transposed else m.input(*batch, 6, 18)
+    if transposed:
+        b = make.permute(b, (*range(len(batch)), len(batch) + 1, len(batch)))
+    z = make.matmul(a, b)
+    by_row = make.expand(m.input(20, 1), z.shape)
+    by_matrix = make.expand(m.input(*batch, 1, 1), z.shape)
+    residual = m.input(*z.shape)
+    r = make.apply("add", make.apply("sub", make.apply("mul", z, by_row), by_matrix), residual)
+    program = m.program([r])
+    assert kinds(program) == [("matmul", 4)]
+    check(program)
+
+
+def test_the_product_of_rows_of_sequences() -> None:
+    """(b, t, c) is one matrix of b·t rows for the product, and has its axes for what comes after; the bias may differ along t."""
+    m = Made()
+    z = make.reshape(make.matmul(make.reshape(m.input(3, 7, 5), (21, 5)), m.input(5, 24)), (3, 7, 24))
+    r = make.apply("add", make.apply("add", z, make.expand(m.input(24), z.shape)), make.expand(m.input(7, 1), z.shape))
+    program = m.program([r])
+    assert kinds(program) == [("matmul", 3)]
+    check(program)
+
+
+def test_a_product_that_others_read_too_is_written_as_well() -> None:
+    m = Made()
+    z = make.matmul(m.input(30, 8), m.input(8, 20))
+    r = make.apply("neg", z)
+    program = m.program([r, make.reduce("sum", make.apply("exp", make.permute(make.apply("mul", z, m.number(0)), (1, 0))), (0,)), z])
+    first = fuse(program)[0]
+    assert first.kind == "matmul" and first.nodes[0] is z and z in first.outputs
+    check(program)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda m, z: make.apply("add", m.input(20, 20), make.permute(z, (1, 0))),  # elsewhere
+        lambda m, z: make.apply("add", z, make.view(z, z.shape, (20, -1), 19)),  # and elsewhere
+        lambda m, z: make.apply("tanh", z),  # dear
+        lambda m, z: make.apply("gt", z, m.number(1)),  # nothing that fits the product's memory
+        lambda m, z: make.reduce("sum", make.apply("neg", z), (0,)),
+    ],
+)
+def test_what_stays_apart(after: Callable[[Made, Node], Node]) -> None:
+    m = Made()
+    z = make.matmul(m.input(20, 8), m.input(8, 20))
+    program = m.program([after(m, z)])
+    assert kinds(program)[0] == ("matmul", 1)
+    if "tanh" not in str(program):
+        check(program)
+
+
+def test_what_is_stored_is_written_in_its_place_by_a_loop() -> None:
+    """A product's kernel writes memory of its own, from where an update would have to be copied to the parameter."""
+    m = Made()
+    p = m.input(16, 24)
+    program = m.program([], [(0, make.apply("sub", p, make.matmul(m.input(16, 8), m.input(8, 24))))])
+    assert kinds(program) == [("matmul", 1), ("loops", 1)]
+    check(program)
+
+
+def test_two_products_of_one_sum() -> None:
+    """The later product's kernel adds the earlier one, as the gates of a recurrence do."""
+    m = Made()
+    x, h = make.matmul(m.input(32, 8), m.input(8, 48)), make.matmul(m.input(32, 12), m.input(12, 48))
+    program = m.program([make.apply("add", x, make.apply("add", h, make.expand(m.input(48), h.shape)))])
+    assert sorted(kinds(program)) == [("matmul", 1), ("matmul", 3)]
+    check(program)
+
+
+def test_rows_that_are_cut_are_left_to_a_loop() -> None:
+    """A bias of 4 for rows of 8 that are shown as rows of 4: vectors along the product's rows do not find it."""
+    m = Made()
+    z = make.reshape(make.matmul(m.input(6, 5), m.input(5, 8)), (12, 4))
+    program = m.program([make.apply("add", z, make.expand(m.input(4), z.shape))])
+    (group,) = fuse(program)
+    product, loop = parted(group)
+    assert product.nodes == product.outputs == group.nodes[:1] and loop.nodes == loop.outputs == group.nodes[1:]
+    check(program)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_epilogues(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    m = Made()
+    rows, columns, depth = (int(n) for n in rng.integers(1, 40, 3))
+    z = make.matmul(m.input(rows, depth), m.input(depth, columns))
+    values = [z]
+    for _ in range(int(rng.integers(1, 8))):
+        fn = str(rng.choice(["add", "sub", "maximum", "minimum", "where"]))
+        shape = [(rows, columns), (1, columns), (rows, 1), (1, 1)][rng.integers(4)]
+        a, b = values[-1 - int(rng.integers(len(values)))], make.expand(m.input(*shape), (rows, columns))
+        if rng.integers(2):
+            a, b = b, a
+        values.append(make.apply("where", make.apply("lt", a, b), values[-1], b) if fn == "where" else make.apply(fn, a, b))
+    outputs = list(dict.fromkeys([values[-1], values[int(rng.integers(len(values)))]]))
+    check(m.program(outputs))
