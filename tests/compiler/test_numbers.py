@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -278,6 +280,18 @@ def test_a_number_that_is_kept_elsewhere() -> None:
         assert torch.equal(run(torch.full((2,), float(k))), torch.full((2,), 2.0 * k))
     assert kept == [0.0, 2.0, 4.0, 6.0, 8.0]
     assert all(type(v) is float for v in kept)
+
+
+def test_c_code_that_wants_a_float() -> None:
+    for function in (lambda x: (x * 2, json.dumps(x.sum().item())), lambda x: (x * 2, str(timedelta(seconds=x.sum().item())))):
+        run = Compiled(function)
+        for k in range(5):
+            x = torch.full((2,), float(k))
+            got, expected = run(x), function(x)
+            assert torch.equal(got[0], expected[0])
+            assert got[1] == expected[1]
+    with pytest.raises(TypeError, match="can only concatenate str"):
+        Compiled(lambda x: "loss " + x.sum().item())(torch.ones(2))
 
 
 def test_division_by_zero_is_pythons() -> None:
