@@ -172,6 +172,21 @@ def test_numbers_that_vary_are_no_guard(engine: Any) -> None:
     assert report.guards[0] == "arguments float32[3], any float, 2" and report.profiled
 
 
+def test_a_branch(engine: Any) -> None:
+    def f(x: Any) -> Any:
+        y = x * 2
+        if y.sum() > 10:  # here
+            return y / 3
+        return y
+
+    report = torch.explain_compile(Compiled(f, engine=engine), torch.full((3,), 4.0), profile=True)
+    assert [piece.name for piece in report.pieces] == ["branches", "rest"] and report.graph_break_count == 1
+    assert [line for _, line in report.splits] == [line_of("if y.sum()")] and "here True" in report.break_reasons[0]
+    assert "div" in [name for part in report.pieces[1].parts for name in part.operations] and report.profiled
+    assert str(report).startswith("what branches go by: ") and "\nthe rest, for the ways they went: " in str(report)
+    assert "\nsplit where Python asks for a value, here True, at " in str(report)
+
+
 def test_no_program() -> None:
     def f(x: Any) -> Any:
         return torch.tensor(x.tolist()) * 2  # here

@@ -13,6 +13,7 @@ from ..core.tensor import Tensor
 from ..utils import _pytree as pytree
 from . import report_text as show
 from .breakdown import Breakdown, Part, arithmetic, run_seconds, taken_apart
+from .capture.staged import Staged
 from .capture.variant import Variant
 from .front import Compiled
 from .passes.improve import improved
@@ -47,10 +48,10 @@ class Report:
     """What :func:`explain_compile` gives; ``print`` shows it, a notebook shows tables.
 
     ``pieces`` are the programs, of which ``program`` is the first, or None where the function runs as it is written: ``reasons`` says why,
-    with the user's line each time.  ``guards`` are what the program depends on.  ``lines`` are the user's lines over all programs.
-    ``seconds`` tells how long each stage of making the program took, ``loaded`` whether its machine code came from the disk cache (None:
-    there is none).  ``graphs``, ``graph_count``, ``graph_break_count``, ``break_reasons`` and ``op_count`` are what
-    ``torch._dynamo.explain`` calls them.
+    with the user's line each time.  ``splits`` are the places where Python goes by a value; the first piece then computes those.
+    ``guards`` are what the program depends on.  ``lines`` are the user's lines over all programs.  ``seconds`` tells how long each stage
+    of making the program took, ``loaded`` whether its machine code came from the disk cache (None: there is none).  ``graphs``,
+    ``graph_count``, ``graph_break_count``, ``break_reasons`` and ``op_count`` are what ``torch._dynamo.explain`` calls them.
     """
 
     pieces: list[Piece]
@@ -58,6 +59,7 @@ class Report:
     guards: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     loaded: bool | None = None
+    splits: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def program(self) -> Program | None:
@@ -86,11 +88,11 @@ class Report:
 
     @property
     def graph_break_count(self) -> int:
-        return 0 if self.pieces else len(self.reasons)
+        return len(self.splits if self.pieces else self.reasons)
 
     @property
     def break_reasons(self) -> list[str]:
-        return [why + (f", at {show.place(line)}" if line else "") for why, line in self.reasons]
+        return show.reasons(self.splits if self.pieces else self.reasons)
 
     @property
     def op_count(self) -> int:
@@ -107,7 +109,7 @@ class Report:
     def _blocks(self) -> list[show.Block]:
         """Sentences and tables."""
         if not self.pieces:
-            return ["not one program; the function runs as it is written, because", *[f"  {why}" for why in self.break_reasons]]
+            return ["not one program; the function runs as it is written, because", *show.reasons(self.reasons, "  ")]
         blocks: list[show.Block] = []
         for piece in self.pieces:
             if piece is not self.pieces[0]:
@@ -118,11 +120,11 @@ class Report:
             blocks += ["", *show.kernel_table(piece.parts)]
         blocks += ["", show.line_table(self.lines, self.profiled)]
         if self.reasons:
-            blocks += ["", "before there was a program:", *[f"  {why}" for why in self.break_reasons]]
+            blocks += ["", "before there was a program:", *show.reasons(self.reasons, "  ")]
         return blocks
 
     def _made(self) -> list[show.Block]:
-        told: list[show.Block] = []
+        told: list[show.Block] = [f"split where {why}" for why in show.reasons(self.splits)]
         if self.seconds:
             spans = ", ".join(f"{stage} {show.span(seconds)}" for stage, seconds in self.seconds.items() if seconds > 1e-6)
             how = {None: "", True: "; machine code from the disk cache", False: "; machine code compiled by this process"}[self.loaded]
@@ -152,13 +154,29 @@ def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: 
     except ValueError:
         return Report([], made.reasons)
     inputs = _inputs(variant, args, kwargs) if profile else None
-    first = _piece("", variant.program, made, variant.run, inputs)
-    pieces = [first]
+    pieces = _pieces(variant, made, inputs)
     joint = variant.record.joint
     if joint is not None:
         given = None if inputs is None else _cotangents(variant, inputs)
         pieces.append(_piece("backward", improved(joint.program), made, variant.backward, given))
-    return Report(pieces, made.reasons, _guards(made, args, kwargs), dict(variant.seconds), variant.loaded)
+    return Report(pieces, made.reasons, _guards(made, args, kwargs), dict(variant.seconds), variant.loaded, _splits(variant))
+
+
+def _pieces(variant: Variant, made: Compiled, inputs: Sequence[Any] | None) -> list[Piece]:
+    """The program that a call runs, or what its branches go by and the rest for the ways that they went."""
+    ready = variant.ready
+    if not isinstance(ready, Staged):
+        return [_piece("", variant.program, made, variant.run, inputs)]
+    first, second = ready.stages
+    rest = None
+    if inputs is not None:
+        rest = [*inputs, *first.run([np.array(a, order="C") for a in inputs], ())[len(ready.outcomes) :]]
+    given = zip(("branches", "rest"), (first, second), (inputs, rest), strict=True)
+    return [_piece(name, stage.program, made, stage.run, values) for name, stage, values in given]
+
+
+def _splits(variant: Variant) -> list[tuple[str, str]]:
+    return [(f"Python asks for a value, here {d.outcome}", d.node.source.line) for d in variant.record.decisions]
 
 
 def _piece(name: str, program: Program, made: Compiled, run: Any, inputs: Sequence[Any] | None) -> Piece:

@@ -13,6 +13,7 @@ from .breakdown import Breakdown, Part
 
 SHOWN = 40  # rows of a table; what comes after them is counted
 SHORTEST = 5e-8  # seconds that can be told from what a call costs
+TITLES = {"": "one program", "branches": "what branches go by", "rest": "the rest, for the ways they went", "backward": "backward program"}
 
 Table = list[Sequence[str]]  # the first row is the head; cells that begin with a digit stand at the right
 Block = str | Table
@@ -53,7 +54,7 @@ def told(piece: Breakdown, name: str, run: float | None) -> list[Block]:
     count = sum(len(part.nodes) for part in piece.parts)
     stores = f"{_count(len(program.stores), 'array')} written back" if program.stores else "nothing written back"
     out: list[Block] = [
-        f"{name or 'one'} program: {_count(count, 'operation')}, {_count(len(program.inputs), 'array')} in ({size(memory.inputs)}),"
+        f"{TITLES[name]}: {_count(count, 'operation')}, {_count(len(program.inputs), 'array')} in ({size(memory.inputs)}),"
         f" {_count(len(program.outputs), 'result')}, {stores}"
     ]
     if piece.engine == "native":
@@ -119,6 +120,11 @@ def place(line: str) -> str:
     near = file.removeprefix(os.path.join(os.getcwd(), ""))
     parts = Path(near).parts
     return (f"…/{parts[-2]}/{parts[-1]}" if Path(near).is_absolute() and len(parts) > 3 else near) + colon + number
+
+
+def reasons(found: Sequence[tuple[str, str]], indent: str = "") -> list[str]:
+    """``why, at file:line`` of each."""
+    return [indent + why + (f", at {place(line)}" if line else "") for why, line in found]
 
 
 def places(lines: Sequence[str]) -> str:

@@ -35,9 +35,9 @@ class Staged:
         self.captured = captured
         self.outcomes = [d.outcome for d in decisions]
         first, second = parted(captured, [d.node for d in decisions])
-        self._stages = Ready(first, engine), Ready(second, engine)
-        self.seconds = {k: s + self._stages[1].seconds[k] for k, s in self._stages[0].seconds.items()}
-        self.loaded = self._stages[0].loaded
+        self.stages = Ready(first, engine), Ready(second, engine)
+        self.seconds = {k: s + self.stages[1].seconds[k] for k, s in self.stages[0].seconds.items()}
+        self.loaded = self.stages[0].loaded
 
     @cached_property
     def program(self) -> Program:
@@ -46,7 +46,7 @@ class Staged:
 
     def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
         """As an engine's function; raises Missed."""
-        first, second = self._stages
+        first, second = self.stages
         try:
             found = first.run(inputs, scalars)
         except (ArithmeticError, LookupError, ValueError) as error:  # what only another branch would compute may be at fault
