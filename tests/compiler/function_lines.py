@@ -132,6 +132,11 @@ RANDOM = (
     "torch.randint(5, (3,))", "torch.rand(2, 3)", "torch.randperm(4)", "torch.empty_like({x}).uniform_(-1, 1)",
     "torch.zeros_like({x}).normal_()",
 )  # fmt: skip
+DECISIONS = (
+    "{x} * 2 if {x}.sum() > 0 else {x} - 1", "{x} * {x}.mean().item()", "{x} + float({x}.amax() > 0.5)",
+    "{x}.sin() if bool(({x} > 0).any()) else {x}",
+    "{x} + int({x}.numel() > 3)", "{x} / {x}.abs().max().item() if {x}.abs().max() > 1 else {x}", "{x}[{x}.argmax() % len({x})]",
+)  # fmt: skip
 MADE = (
     "torch.arange(4)", "torch.ones(2, 3)", "torch.zeros(3)", "torch.full((2, 2), 1.5)", "torch.eye(3)", "torch.linspace(0, 1, 5)",
     "torch.tensor([1.0, -2.0, 3.0])",
@@ -221,6 +226,7 @@ PURE: tuple[Family, ...] = (
     listed(MADE, True),
 )  # fmt: skip
 WRITING: tuple[Family, ...] = (*PURE, listed(VIEWS), *[in_place] * 6)  # type: ignore[arg-type]
+DECIDING: tuple[Family, ...] = (*WRITING, *[listed(DECISIONS)] * 5)
 CHANCE: tuple[Family, ...] = (*PURE, *[listed(RANDOM)] * 4)
 
 
@@ -233,7 +239,7 @@ def plain(w: Writer, steps: int) -> Function:
         w.argument()
     if w.chance(2):
         w.argument(closed=True)
-    w.grow(steps, w.pick((PURE, WRITING, WRITING, CHANCE)))
+    w.grow(steps, w.pick((PURE, WRITING, WRITING, CHANCE, DECIDING)))
     return w.function(_results(w))
 
 
@@ -246,7 +252,7 @@ def differentiable(w: Writer, steps: int) -> Function:
         w.argument()
     if w.chance(3):
         w.argument(closed=True, grad=True, dtype="float32", layout="plain")
-    w.grow(steps, w.pick((PURE, PURE, WRITING, CHANCE)))
+    w.grow(steps, w.pick((PURE, PURE, WRITING, CHANCE, DECIDING)))
     return w.function(_results(w, lambda t: t.requires_grad))
 
 

@@ -164,3 +164,23 @@ def test_the_order_of_memory_is_numpy_s() -> None:
         want = np.positive(arrays[0]) if len(nodes) == 1 else np.add(arrays[0], arrays[1])
         found = template(shape, memory_order(make.apply("neg", result), {}))
         assert all(a == b // 8 for n, a, b in zip(shape, found.strides, want.strides, strict=True) if n > 1)
+
+
+@pytest.mark.parametrize(
+    "write", [lambda x, v: v.add_(1), lambda x, v: x.mul_(2), lambda x, v: v[0].fill_(9), lambda x, v: x[0].zero_()], ids=range(4)
+)
+def test_a_view_at_a_place_that_a_tensor_chooses(write: Any) -> None:
+    def f(x: Any) -> Any:
+        v = x[x[:, 0].argmax()]
+        write(x, v)
+        return v * 1
+
+    run = compiled(f)
+    for k in range(4):
+        given = [torch.tensor([[1.0, 2.0], [3.0 - k, 4.0]]) for _ in range(2)]
+        equal(run(given[0]), f(given[1]))
+        equal(given[0], given[1])
+    reading = compiled(lambda x: x[x[:, 0].argmax()] * 2)
+    for k in range(3):
+        equal(reading(torch.tensor([[1.0, 2.0], [3.0 - k, 4.0]])), torch.tensor([[6.0, 8.0], [4.0, 8.0], [2.0, 4.0]])[k])
+    assert reading.programs(), reading.reasons

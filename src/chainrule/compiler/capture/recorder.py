@@ -79,6 +79,7 @@ class Recorder:
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
         self.windows: dict[int, list[window.Window]] = {}  # by owner
         self.merged: dict[int, Cell] = {}
+        self.chosen: list[tuple[Cell, weakref.ref[Cell]]] = []  # memory, and what was read of it at such a place: a view, uncaptured
         self.orders: dict[int, tuple[Node, Order]] = {}  # of memory, where it is not row-major
         self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
         self.arrays: dict[int, Any] = {}  # what cells became, by identity
@@ -139,7 +140,9 @@ class Recorder:
         return id(tensor) not in self.arguments
 
     def about_to_write(self, cell: Cell) -> None:
-        """Let all that see the memory of a cell see what is written to it."""
+        """Let all that see the memory of a cell see what is written to it; RuntimeError, which ends the capture, where that cannot be."""
+        if any(cell in (base, chosen()) and chosen() is not None for base, chosen in self.chosen):
+            raise RuntimeError("memory is written that is seen at a place which a tensor's value chooses")
         if cell.owner is not None and len(self.windows[id(cell.owner)]) > 1:
             self.merge(cell.owner)
 

@@ -7,6 +7,7 @@ on symbols (elementwise) or on captured tensors (where it is written in operatio
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -70,6 +71,8 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
     except Unsupported:
         return _host(recorder, op, args, kw)
     outs = tuple([wrap(Captured.of(recorder, node)) for node in made])
+    if op.name == "index" and all(not a.ndim for a in args[1:]):
+        recorder.chosen.append((recorder.value_of(args[0]).cell, ref(outs[0]._value.cell)))
     if op.name == "full_like":
         recorder.ordered(outs[0]._value, recorder.value_of(args[0]))
     return outs if op.outputs != 1 else outs[0]
