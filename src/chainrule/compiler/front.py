@@ -100,9 +100,12 @@ class Compiled:
             if not kept.surroundings.changed() and kept.variant.fits(tensors):
                 if kept.variant.record.decisions:
                     try:
-                        return kept.variant.attempt(tensors)
+                        result = kept.variant.attempt(tensors)
                     except Missed:
                         continue
+                    among = self.kept[key]
+                    among.insert(0, among.pop(among.index(kept)))  # the way that was taken last is tried first
+                    return result
                 if kept.made < _MADE:
                     kept.made += 1
                     kept.fast = fast(kept.variant, kept.surroundings, args, kwargs, self)
