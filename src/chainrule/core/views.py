@@ -365,7 +365,7 @@ class CopySlices(Node):
         node.how = how
         node.edges = (base, *inner.edges[1:])
         node.fit = None
-        node.order = next_order()
+        node.order = inner.order  # as early as that: what it saved may be stale through this very write
         return node
 
     @property
