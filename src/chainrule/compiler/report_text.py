@@ -94,8 +94,8 @@ def kernel_table(parts: Sequence[Part]) -> list[Block]:
     blocks: list[Block] = [table] if parts else []
     if len(parts) > SHOWN:
         rest = parts[SHOWN:]
-        took = f", {span(sum(part.seconds or 0.0 for part in rest))}" if profiled else ""
-        blocks.append(f"and {_count(sum(part.calls for part in rest), 'step')} more{took}: `kernels` has all of them")
+        more = f", {span(sum(part.seconds or 0.0 for part in rest))}" if profiled else ""
+        blocks.append(f"and {_count(sum(part.calls for part in rest), 'step')} more{more}: `kernels` has all of them")
     reasons = dict.fromkeys(part.why for part in parts if part.why)
     return [*blocks, *[f"on NumPy: {why}" for why in reasons]]
 

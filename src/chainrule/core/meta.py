@@ -48,7 +48,7 @@ class Meta(Value):
         """An array of this shape and dtype over one element of memory."""
         return np.ndarray(self._shape, self._dtype, np.zeros((), self._dtype), 0, (0,) * len(self._shape))
 
-    def laid_out(self) -> Any:
+    def strided(self) -> Any:
         """An array of this shape, dtype and strides: addresses that nobody touches, as far as the system gives them."""
         count = self._dtype.itemsize + sum([(n - 1) * s for n, s in zip(self._shape, self.strides, strict=True)])
         try:
@@ -69,7 +69,7 @@ class Meta(Value):
         view = op.kind == "view"
         token = enter(IGNORE)
         try:
-            result = op.impl(*[(r.laid_out() if view else r.dummy()) if isinstance(r, Meta) else r for r in raws], **kw)
+            result = op.impl(*[(r.strided() if view else r.dummy()) if isinstance(r, Meta) else r for r in raws], **kw)
         finally:
             leave(token)
         return interpreted(result, _view_like if view else meta_like)

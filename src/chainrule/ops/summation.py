@@ -40,7 +40,7 @@ def total(x: Any) -> Any:
         if n <= _LONGEST:
             if type(x) is not np.ndarray:
                 # A number of its own (a write finds a number by its identity), or what stands for an array in a capture.
-                return +x if isinstance(x, np.generic) else _add.reduce(x, axis=None)
+                return +x if isinstance(x, np.floating) else _add.reduce(x, axis=None)
             found = _ONES[kind].get(n)
             return x.ravel().dot(ones(kind, n) if found is None else found)
         if n >= _MANY and type(x) is np.ndarray and x.flags.c_contiguous:
