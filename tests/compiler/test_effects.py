@@ -184,3 +184,12 @@ def test_a_view_at_a_place_that_a_tensor_chooses(write: Any) -> None:
     for k in range(3):
         equal(reading(torch.tensor([[1.0, 2.0], [3.0 - k, 4.0]])), torch.tensor([[6.0, 8.0], [4.0, 8.0], [2.0, 4.0]])[k])
     assert reading.programs(), reading.reasons
+
+
+def test_a_hook_on_somebody_else_s_graph_is_no_reason() -> None:
+    y = torch.ones(2, requires_grad=True) * 2
+    y.grad_fn.register_hook(lambda *grads: None)
+    run = compiled(lambda x: x.sin())
+    for _ in range(3):
+        equal(run(torch.zeros(2)), torch.zeros(2))
+    assert run.programs(), run.reasons

@@ -192,7 +192,10 @@ def _join(record: Record, recorder: Recorder) -> None:
 
 def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: list[Any]) -> Record | None:
     """What stays after the call; None (and the reason noted) where something stays that a later call could not renew."""
-    if HOOKED or any(t._hooks or t._post_hooks for t, _, mine in recorder.swapped if mine._cell is not None):
+    used = [t for t, _, mine in recorder.swapped if mine._cell is not None]
+    histories = [h for (_, _, mine), h in zip(recorder.swapped, recorder.histories, strict=True) if mine._cell is not None]
+    reached = any(h is not None and h is not LEAF for h in histories)  # graphs from before, whose nodes may have hooks
+    if (HOOKED if reached else HOOKED.keys() - recorder.hooked) or any(t._hooks or t._post_hooks for t in used):
         recorder.note("a hook is called on the way")
         return None
     left = _Left(recorder)

@@ -19,6 +19,7 @@ from ...core.generator import default_generator
 from ...core.inference import mark
 from ...core.modes import MODES
 from ...core.mutation import root, written
+from ...core.node import HOOKED
 from ...core.op import Op
 from ...core.source import place_of, user_frame
 from ...core.tensor import Tensor
@@ -81,6 +82,7 @@ class Recorder:
         self.merged: dict[int, Cell] = {}
         self.chosen: list[tuple[Cell, weakref.ref[Cell]]] = []  # memory, and what was read of it at such a place: a view, uncaptured
         self.orders: dict[int, tuple[Node, Order]] = {}  # of memory, where it is not row-major
+        self.hooked = set(HOOKED)  # nodes, by weak references
         self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
         self.arrays: dict[int, Any] = {}  # what cells became, by identity
         self.wanted: list[Cell] | None = None  # what a record gives, in its order
