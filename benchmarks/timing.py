@@ -23,6 +23,7 @@ from typing import Any
 from quiet import Watch
 
 BLOCK = 0.004  # seconds that one alternative runs before the next one's turn
+SETTLED_BLOCK = 0.05  # where it has waited for its turn
 ROUNDS = 7  # undisturbed ones, at least
 PATIENCE = 4  # how many times as long to wait for them
 
@@ -48,9 +49,11 @@ class Row:
         return all(self.ratios.get(n, 0.0) >= target for n, target in targets.items())
 
 
-def _block(run: Callable[[], Any], calls: int) -> float:
-    """Seconds a call, over ``calls`` calls."""
-    if calls > 1:
+def _block(run: Callable[[], Any], calls: int, settle: float = 0.0) -> float:
+    """Seconds a call, over ``calls`` calls, ``settle`` seconds after what ran before."""
+    if settle:
+        time.sleep(settle)
+    if calls > 1 or settle:
         run()  # caches and waiting threads are still the previous alternative's
     turns = itertools.repeat(None, calls)
     start = time.perf_counter()
@@ -59,24 +62,27 @@ def _block(run: Callable[[], Any], calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def _calls(run: Callable[[], Any]) -> int:
+def _calls(run: Callable[[], Any], block: float) -> int:
     """How many calls fill a block."""
     run()
     calls = 1
-    while (took := _block(run, calls) * calls) < BLOCK / 2 and calls < 1 << 20:
+    while (took := _block(run, calls) * calls) < block / 2 and calls < 1 << 20:
         calls *= 2
-    return max(1, round(calls * BLOCK / max(took, 1e-9))) if took < BLOCK else calls
+    return max(1, round(calls * block / max(took, 1e-9))) if took < block else calls
 
 
 def alternate(
-    name: str, runs: Mapping[str, Callable[[], Any]], *, seconds: float = 3.0, target: float | None = None, note: str = ""
-) -> Row:
+    name: str, runs: Mapping[str, Callable[[], Any]], *, seconds: float = 3.0, target: float | None = None, note: str = "",
+    settle: float = 0.0,
+) -> Row:  # fmt: skip
     """Time the alternatives in turns for about ``seconds`` in all; ratios are over the first one.
 
+    Threads of OpenBLAS (30 ms) and OpenMP (200 ms) go on waiting, at work, after they were needed, on a processor that the next
+    alternative would use: where several have threads, ``settle`` is how long each turn waits for those to sleep; turns are longer then.
     Rounds in which other processes took the processors are left out; until there are enough others it goes on, for some times as long.
     """
     names = list(runs)
-    calls = {n: _calls(runs[n]) for n in names}
+    calls = {n: _calls(runs[n], BLOCK if not settle else SETTLED_BLOCK) for n in names}
     took: dict[str, list[float]] = {n: [] for n in names}
     gc.collect()
     enabled = gc.isenabled()
@@ -87,7 +93,7 @@ def alternate(
         for turn in itertools.count():
             order = names[turn % len(names) :] + names[: turn % len(names)]
             for n in order:
-                took[n].append(_block(runs[n], calls[n]))
+                took[n].append(_block(runs[n], calls[n], settle))
             watch.round()
             spent = time.perf_counter() - begun
             if turn >= ROUNDS and spent > seconds and (sum(watch.quiet) >= ROUNDS or spent > PATIENCE * seconds):

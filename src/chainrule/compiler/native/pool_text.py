@@ -30,6 +30,9 @@ _PAUSE = {
     "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
     "aarch64": ("declare void @llvm.aarch64.isb(i32)", "call void @llvm.aarch64.isb(i32 15)"),
 }
+# A hypervisor takes the processor away from who does nothing but pause (pause-loop exiting), for longer than a kernel takes.  It counts
+# pauses that follow each other within 128 cycles, so there is one in so many turns (less one) of a waiting loop.
+_BREATH = 63
 _NO_PAUSE = ("", 'fence syncscope("singlethread") seq_cst')
 
 
@@ -174,12 +177,23 @@ report:
 end:
   ret void
 }}
+define internal void @breathe(i64 %turn) nounwind {{
+entry:
+  %part = and i64 %turn, {breath}
+  %now = icmp eq i64 %part, 0
+  br i1 %now, label %pause, label %out
+pause:
+  {pause}
+  br label %out
+out:
+  ret void
+}}
 define void @chainrule_spin(i64 %count) nounwind {{
 entry:
   br label %loop
 loop:
   %k = phi i64 [ 0, %entry ], [ %k1, %loop ]
-  {pause}
+  call void @breathe(i64 %k)
   %k1 = add i64 %k, 1
   %more = icmp slt i64 %k1, %count
   br i1 %more, label %loop, label %out
@@ -201,7 +215,7 @@ spin:
   %some = call i1 @open(i64 %t0)
   br i1 %some, label %current, label %again
 again:
-  {pause}
+  call void @breathe(i64 %k)
   %k1 = add i64 %k, 1
   %more = icmp slt i64 %k1, %spins
   br i1 %more, label %spin, label %tired
@@ -372,7 +386,7 @@ join:
   %all = icmp uge i64 %d, %chunks
   br i1 %all, label %leave, label %again
 again:
-  {pause}
+  call void @breathe(i64 %j)
   %j1 = add i64 %j, 1
   %wait = icmp slt i64 %j1, %spins
   br i1 %wait, label %join, label %yield
@@ -470,4 +484,4 @@ def pool_text(target: Target, how: str) -> str:
     declare, pause = _PAUSE.get(architecture(target), _NO_PAUSE)
     text = "".join((_CLAIM, SLEEPERS[how], _WORKER, _MEMORY, _PARALLEL, _CONTROL))
     number = _FUTEX.get(architecture(target), 0)
-    return f'target triple = "{target.triple}"\n{declare}\n' + text.format(size=SIZE, pause=pause, number=number, **at)
+    return f'target triple = "{target.triple}"\n{declare}\n' + text.format(size=SIZE, pause=pause, breath=_BREATH, number=number, **at)
