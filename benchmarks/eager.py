@@ -212,13 +212,7 @@ def agree(name: str, first: Any, second: Any) -> None:
 def main() -> None:
     options = timing.arguments(__doc__)
     torch.set_num_threads(1)
-    rows = []
-    for name, (make, target) in TASKS.items():
-        if options.only in name:
-            ours, theirs = make(chainrule), make(torch)
-            agree(name, ours(), theirs())
-            rows.append(timing.alternate(name, {"chainrule": ours, "torch": theirs}, seconds=options.seconds, target=target))
-            print(f"{name}: {timing.readable(rows[-1].seconds['chainrule'])}, {rows[-1].ratios['torch']:.2f}×", flush=True)
+    rows = timing.against_torch(TASKS, chainrule, torch, agree, options)
     timing.report(f"Eager mode, one thread. {timing.versions('chainrule', 'torch', 'numpy')}", rows, options)
 
 

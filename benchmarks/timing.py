@@ -122,6 +122,21 @@ def alternate(
     )
 
 
+def against_torch(
+    tasks: Mapping[str, tuple[Callable[[Any], Callable[[], Any]], float]], chainrule: Any, torch: Any,
+    agree: Callable[[str, Any, Any], None], options: argparse.Namespace,
+) -> list[Row]:  # fmt: skip
+    """A row for each task that ``--only`` selects: ``make(library)`` gives what is run, and ``agree`` compares what both give first."""
+    rows = []
+    for name, (make, target) in tasks.items():
+        if options.only in name:
+            ours, theirs = make(chainrule), make(torch)
+            agree(name, ours(), theirs())
+            rows.append(alternate(name, {"chainrule": ours, "torch": theirs}, seconds=options.seconds, target=target))
+            print(f"{name}: {readable(rows[-1].seconds['chainrule'])}, {rows[-1].ratios['torch']:.2f}×", flush=True)
+    return rows
+
+
 def readable(seconds: float) -> str:
     """``'12.3 µs'``."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):

@@ -27,14 +27,14 @@ class Window(NamedTuple):
     shape: tuple[int, ...]
 
 
-def kind_of(value: Any) -> str:
-    """How a program takes an array."""
-    return VALUE if isinstance(value, np.generic) or value.flags.c_contiguous else SPAN
-
-
 def layout(value: Any) -> Any:
     """An array's strides, where it is not contiguous."""
     return None if isinstance(value, np.generic) or value.flags.c_contiguous else value.strides
+
+
+def kind_of(value: Any) -> str:
+    """How a program takes an array."""
+    return VALUE if layout(value) is None else SPAN
 
 
 def strides_of(value: Any) -> tuple[int, ...]:

@@ -125,7 +125,7 @@ class Steps:
                 local[id(node)] = compute(node)(*[self._array(a, local) for a in node.args])
         for node in step.outputs:
             value = local[id(node)]
-            held = self.plan.memory.get(id(node)) if id(node) in self.plan.memory else values.get(id(node))
+            held = self.plan.memory.get(id(node), values.get(id(node)))
             if node.op == "call" or held is None or isinstance(held, np.generic):
                 values[id(node)] = value if node.op == "call" else np.asarray(value)
             else:
