@@ -29,7 +29,6 @@ import chainrule
 
 THREADS = 2
 STEPS_COMPARED = 4
-SETTLE = 0.3  # seconds between turns, for threads to fall asleep
 PEERS = ("torch", "torch.compile", "jax.jit")
 
 
@@ -104,7 +103,7 @@ def first_shown(name: str, cold: float, warm: float, jax: dict[str, float] | Non
 
 def measured(step: Step, options: Any) -> timing.Row:
     runs, absent, compiled = alternatives(step, options)
-    row = timing.alternate(step.name, runs, seconds=options.seconds, settle=SETTLE)
+    row = timing.alternate(step.name, runs, seconds=options.seconds, settle=timing.SETTLE)
     row.targets = step.targets
     reasons = [] if compiled.programs() else [f"not compiled: {'; '.join(why for why, _ in compiled.reasons)}"]
     row.note = "; ".join([*([row.note] if row.note else []), *reasons, *absent])

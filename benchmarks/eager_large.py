@@ -3,7 +3,8 @@
     python benchmarks/eager_large.py [--seconds 3] [--only TEXT] [--json FILE] [--check]
 
 Every operation runs on 100,000 and on 4 million float32 elements.  A backward row runs the operation forward too, and sends a
-cotangent of its own through it, so it is what a training step does; the rows without gradient show the operation alone.
+cotangent of its own through it, so it is what a training step does; the rows without gradient show the operation alone.  Between
+turns both sides' threads are given time to fall asleep, so a row takes five seconds at least.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def main() -> None:
     options = timing.arguments(__doc__)
     torch.set_num_threads(2)
     chainrule.set_num_threads(2)
-    rows = timing.against_torch(TASKS, chainrule, torch, agree, options)
+    rows = timing.against_torch(TASKS, chainrule, torch, agree, options, timing.SETTLE)
     title = f"Eager mode on large arrays, two threads. {timing.versions('chainrule', 'torch', 'numpy')}"
     timing.report(title, rows, options)
 

@@ -23,6 +23,7 @@ from typing import Any
 from quiet import Watch
 
 BLOCK = 0.004  # seconds that one alternative runs before the next one's turn
+SETTLE = 0.3  # seconds between turns, where several alternatives have threads that go on waiting at work
 SETTLED_BLOCK = 0.05  # where it has waited for its turn
 ROUNDS = 7  # undisturbed ones, at least
 PATIENCE = 4  # how many times as long to wait for them
@@ -124,7 +125,7 @@ def alternate(
 
 def against_torch(
     tasks: Mapping[str, tuple[Callable[[Any], Callable[[], Any]], float]], chainrule: Any, torch: Any,
-    agree: Callable[[str, Any, Any], None], options: argparse.Namespace,
+    agree: Callable[[str, Any, Any], None], options: argparse.Namespace, settle: float = 0.0,
 ) -> list[Row]:  # fmt: skip
     """A row for each task that ``--only`` selects: ``make(library)`` gives what is run, and ``agree`` compares what both give first."""
     rows = []
@@ -132,7 +133,7 @@ def against_torch(
         if options.only in name:
             ours, theirs = make(chainrule), make(torch)
             agree(name, ours(), theirs())
-            rows.append(alternate(name, {"chainrule": ours, "torch": theirs}, seconds=options.seconds, target=target))
+            rows.append(alternate(name, {"chainrule": ours, "torch": theirs}, seconds=options.seconds, target=target, settle=settle))
             print(f"{name}: {readable(rows[-1].seconds['chainrule'])}, {rows[-1].ratios['torch']:.2f}×", flush=True)
     return rows
 
