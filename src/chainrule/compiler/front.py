@@ -33,7 +33,7 @@ from .state import LIVE, STANCE
 LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
 _MADE = 4  # how often a form's fast function is written
 _TRIES = 3  # captures that end early before a function is left alone
-
+_PLAIN = (int, float, complex, str, bytes, type(None))  # arguments that are told apart by value
 
 RECOMPILE = "The shapes, the dtypes or something else that the function reads are not those that it was compiled for."
 
@@ -125,9 +125,10 @@ class Compiled:
         self.varying |= found
         return bool(found)
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Surroundings:
         """What the function reads now, but for the numbers that vary."""
-        found = Surroundings(self.function, self._places)
+        objects = [a for a in pytree.tree_leaves((args, kwargs)) if not isinstance(a, (Tensor, *_PLAIN))]
+        found = Surroundings(self.function, self._places, objects)
         moved = {
             place: spot
             for among in self.kept.values()
@@ -138,7 +139,7 @@ class Compiled:
         if not moved:
             return found
         self._places |= moved
-        return Surroundings(self.function, self._places)
+        return Surroundings(self.function, self._places, objects)
 
     def _capture(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         if self._count >= LIMIT:
@@ -146,12 +147,12 @@ class Compiled:
             for among in self.kept.values():  # to find out that none of them fits would cost more than it saves
                 among[:] = [k for k in among if not k.variant.record.decisions]
             return self.function(*args, **kwargs)
-        surroundings = self._surroundings()
+        surroundings = self._surroundings(args, kwargs)
         if surroundings.why:
             return self._left_alone(key, [(why, "") for why in surroundings.why], args, kwargs)
         first = FirstStep(surroundings.optimizers)
         if first:
-            surroundings = self._surroundings()
+            surroundings = self._surroundings(args, kwargs)
         spots = [*[Spot(None, n) for n in sorted(self.varying)], *[self._places[p] for p in surroundings.numbers if p in self._places]]
         begun = perf_counter()
         try:
@@ -163,11 +164,9 @@ class Compiled:
         captured = perf_counter() - begun
         why = list(found.why)
         if found.record is not None and surroundings.changed():
-            again = Surroundings(self.function)
             why.append(("the call changes what it reads in Python (an attribute, a list, a number)", ""))
             if self._failures.get(key, 0) == 0:
                 self._failures[key] = 1  # a first call may make what later ones only use
-                del again
                 return found.result
         if found.record is None or why:
             self._failures[key] = self._failures.get(key, 0) + 1
@@ -314,7 +313,7 @@ def _leaf(a: Any, parts: list[Any], tensors: list[Tensor]) -> bool:
         parts.append((v.shape, v.dtype, a._gn is None, type(a), layout(v)))
         tensors.append(a)
         return True
-    if a is None or isinstance(a, (int, float, complex, str, bytes)):
+    if isinstance(a, _PLAIN):
         parts.append((type(a), a))
         return True
     if isinstance(a, (list, tuple, dict)):

@@ -174,6 +174,12 @@ def where(condition: Node, a: Node, b: Node) -> Node:
     return mapped("where", condition, a, b, dtype=a.dtype)
 
 
+def inside(index: Node, size: int, said: str, dim: int = 0, wraps: bool = False) -> Node:
+    """An index along a dimension, looked at; with ``wraps`` negative ones count from the end."""
+    index = cast(index, _I8)
+    return make("map", (index,), index.shape, _I8, fn="inside", size=size, wraps=wraps, said=said, dim=dim)
+
+
 # -- reductions ------------------------------------------------------------------------------------------------------------
 
 

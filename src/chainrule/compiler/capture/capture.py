@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -112,6 +113,7 @@ def capture(
     before = {id(t): t._grad for t in tensors if t._grad is not None}
     undo = Undo(tensors, optimizers)
     numbers = Followed(recorder.trace, spots)
+    given = pytree.tree_flatten((args, kwargs))
     try:
         recorder.open(tensors)
         try:
@@ -129,6 +131,8 @@ def capture(
             recorder.flush("an exception")
             raise
         gc.collect(0)
+        if not (recorder.closed or _holds(given, args, kwargs)):
+            recorder.note("the call changes a list or a dictionary among its arguments")
         result = numbers.settle(result)
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
@@ -151,6 +155,12 @@ def capture(
             recorder.flush("an exception")
         if collecting:
             gc.enable()
+
+
+def _holds(given: tuple[list[Any], Any], args: Any, kwargs: Any) -> bool:
+    """Whether the lists and dictionaries among the arguments hold what they held."""
+    leaves, structure = pytree.tree_flatten((args, kwargs))
+    return bool(structure == given[1]) and all(map(operator.is_, leaves, given[0]))
 
 
 def _ours(error: Exception) -> bool:

@@ -66,7 +66,6 @@ class Followed:
             self.trace.recorder.note("a number that the call made of others stays alive outside of its result")
         return result
 
-
     def known(self, result: Any) -> Any:
         """The result with plain numbers, when the program has run."""
         if not self.trace.made:

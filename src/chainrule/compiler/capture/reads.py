@@ -7,10 +7,11 @@ effects in Python that a program would not repeat, and it is not compiled.
 from __future__ import annotations
 
 import builtins
+import functools
 import keyword
 import operator
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -30,9 +31,12 @@ _UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets
 
 
 class Surroundings:
-    """The state that a function reads.  ``why`` says what makes it one that cannot be compiled."""
+    """The state that a function reads.  ``why`` says what makes it one that cannot be compiled.
 
-    def __init__(self, function: Any, varying: Mapping[tuple[int, Any], Spot] = MappingProxyType({})) -> None:
+    ``objects`` are those among its arguments that are told apart by identity: a model, an optimizer, ``self``.
+    """
+
+    def __init__(self, function: Any, varying: Mapping[tuple[int, Any], Spot] = MappingProxyType({}), objects: Sequence[Any] = ()) -> None:
         #: the places of numbers, and what they hold; those that are known to vary are not looked at
         self.numbers: dict[tuple[int, Any], tuple[Spot, Any]] = {}
         self.varying = varying
@@ -54,6 +58,8 @@ class Surroundings:
         self._modules: dict[int, Any] = {}
         self._groups: list[Noted] = []
         self._walk(function, 0)
+        for value in objects:
+            self._walk(value, 1)
         self._methods()
         self._attributes()
         #: whether anything is not as it was; one function, since it is asked before every call
@@ -147,6 +153,9 @@ class Surroundings:
             self._walk(value.__func__, depth + 1)
         elif isinstance(value, types.FunctionType):
             self._function(value, depth)
+        elif isinstance(value, functools.partial):
+            for part in (value.func, *value.args, *value.keywords.values()):
+                self._walk(part, depth + 1)
         elif isinstance(value, (list, tuple, set, frozenset)):
             self._items(value, depth)
         elif isinstance(value, dict):

@@ -21,12 +21,6 @@ def _scaled(index: Node, step: int) -> Node:
     return index if step == 1 else build.mul(index, build.number(index, step))
 
 
-def _wrapped(index: Node, n: int) -> Node:
-    """Negative indices count from the end."""
-    index = build.cast(index, _I8)
-    return build.where(build.compare("lt", index, build.number(index, 0)), build.add(index, build.number(index, n)), index)
-
-
 def _linear(shape: tuple[int, ...], parts: dict[int, Node], result: tuple[int, ...], axes: dict[int, int]) -> Node:
     """Flat places in ``shape``: dimension d by the index ``parts[d]`` (of the result's shape) or by the result's axis ``axes[d]``."""
     steps = row_major(shape)
@@ -49,7 +43,7 @@ def scattered(base: Node, places: Node, value: Node, fn: str) -> Node:
 
 def _along_places(shape: tuple[int, ...], index: Node, dim: int) -> Node:
     """Flat places for an index of the rank of ``shape`` along one dimension."""
-    return _linear(shape, {dim: _wrapped(index, shape[dim])}, index.shape, {d: d for d in range(len(shape)) if d != dim})
+    return _linear(shape, {dim: build.inside(index, shape[dim], "gather", dim)}, index.shape, {d: d for d in range(len(shape)) if d != dim})
 
 
 @lowers("gather", "take_along")
@@ -72,7 +66,7 @@ def _rows(shape: tuple[int, ...], index: Node, dim: int) -> tuple[tuple[int, ...
     """(the shape of the rows picked along ``dim``, their flat places); the index has any rank."""
     count = len(index.shape)
     result = (*shape[:dim], *index.shape, *shape[dim + 1 :])
-    wide = build.reshape(_wrapped(index, shape[dim]), (*(1,) * dim, *index.shape, *(1,) * (len(shape) - dim - 1)))
+    wide = build.reshape(build.inside(index, shape[dim], "rows"), (*(1,) * dim, *index.shape, *(1,) * (len(shape) - dim - 1)))
     axes = {d: d if d < dim else d + count - 1 for d in range(len(shape)) if d != dim}
     return result, _linear(shape, {dim: build.expand(wide, result)}, result, axes)
 
@@ -110,12 +104,12 @@ def embedding_back(g: Node, indices: Node, *, rows: int, padding_idx: int, scale
 
 @lowers("take")
 def take(x: Node, index: Node) -> Node:
-    return gathered(x, _wrapped(index, x.size))
+    return gathered(x, build.inside(index, x.size, "take", wraps=True))
 
 
 @lowers("take_back")
 def take_back(g: Node, index: Node, *, shape: Any) -> Node:
-    return scattered(zeros(shape, g.dtype), _wrapped(index, prod(shape)), g, "add")
+    return scattered(zeros(shape, g.dtype), build.inside(index, prod(shape), "take", wraps=True), g, "add")
 
 
 def _places(shape: tuple[int, ...], indices: tuple[Node, ...], dims: tuple[int, ...]) -> Node:
@@ -132,7 +126,7 @@ def _places(shape: tuple[int, ...], indices: tuple[Node, ...], dims: tuple[int, 
     axes = {d: k for k, d in enumerate(before)} | {d: len(before) + count + k for k, d in enumerate(after)}
     parts = {}
     for index, d in zip(indices, dims, strict=True):
-        spread = build.expand(_wrapped(index, shape[d]), wide)
+        spread = build.expand(build.inside(index, shape[d], "index", d, wraps=True), wide)
         parts[d] = build.expand(build.reshape(spread, (*(1,) * len(before), *wide, *(1,) * len(after))), result)
     return _linear(shape, parts, result, axes)
 

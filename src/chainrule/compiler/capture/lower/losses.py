@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,26 +65,34 @@ def bce_logits(x: Node, y: Node, weight: Node | None, pos_weight: Node | None, *
     return reduced(r if weight is None else build.mul(r, weight), reduction)
 
 
-def _batched(shape: tuple[int, ...], target: Node) -> tuple[tuple[int, ...], Node]:
-    """(the shape of the scores with a batch axis, the targets with the class axis as 1)."""
+class _Classes(NamedTuple):
+    """The ``shape`` of the scores with a batch axis; of the targets, with the class axis as 1: the class, and whether it counts."""
+
+    shape: tuple[int, ...]
+    target: Node
+    kept: Node
+
+    @property
+    def hits(self) -> Node:
+        """Where the class is the target, and the target is not the one to ignore."""
+        return build.mapped("and", build.compare("eq", build.iota(self.shape, 1), self.target), self.kept, dtype=bool)
+
+    def counted(self, weight: Node | None, kind: Any) -> Node:
+        """What every sample counts, with the class axis as 1."""
+        if weight is None:
+            return build.cast(self.kept, kind)
+        each = build.expand(self.by_class(weight), self.shape)
+        return build.sum_of(build.where(self.hits, each, build.number(weight, 0)), 1, True)
+
+    def by_class(self, weight: Node) -> Node:
+        return build.reshape(weight, (1, self.shape[1]) + (1,) * (len(self.shape) - 2))
+
+
+def _classes(shape: tuple[int, ...], target: Node, ignore_index: int) -> _Classes:
     whole = (1, *shape) if len(shape) == 1 else shape
-    return whole, build.reshape(build.cast(target, np.int64), (whole[0], 1, *whole[2:]))
-
-
-def _hits(shape: tuple[int, ...], target: Node, ignore_index: int) -> Node:
-    """Where the class is the target, and the target is not the one to ignore."""
-    hit = build.compare("eq", build.iota(shape, 1), target)
-    kept = build.compare("ne", target, build.number(target, ignore_index))
-    return build.mapped("and", hit, kept, dtype=bool)
-
-
-def _counted(shape: tuple[int, ...], target: Node, weight: Node | None, ignore_index: int, kind: Any) -> Node:
-    """What every sample counts, with the class axis as 1."""
-    kept = build.compare("ne", target, build.number(target, ignore_index))
-    if weight is None:
-        return build.cast(kept, kind)
-    each = build.reshape(weight, (1, shape[1]) + (1,) * (len(shape) - 2))
-    return build.sum_of(build.where(_hits(shape, target, ignore_index), build.expand(each, shape), build.number(weight, 0)), 1, True)
+    given = build.reshape(build.cast(target, np.int64), (whole[0], 1, *whole[2:]))
+    kept = build.compare("ne", given, build.number(given, ignore_index))
+    return _Classes(whole, build.inside(build.where(kept, given, build.number(given, 0)), whole[1], "target"), kept)
 
 
 @lowers("nll_loss", "nll_loss2d", "nll_loss_nd")
@@ -92,30 +100,30 @@ def nll(x: Node, target: Node, weight: Node | None, *, reduction: str, ignore_in
     floats_only(x)
     _same(x, weight)
     single = len(x.shape) == 1
-    shape, at = _batched(x.shape, target)
-    scores = build.reshape(x, shape)
+    at = _classes(x.shape, target, ignore_index)
+    scores = build.reshape(x, at.shape)
     if weight is not None:
-        scores = build.mul(scores, build.reshape(weight, (1, shape[1]) + (1,) * (len(shape) - 2)))
-    picked = build.where(_hits(shape, at, ignore_index), scores, build.number(x, 0))
+        scores = build.mul(scores, at.by_class(weight))
+    picked = build.where(at.hits, scores, build.number(x, 0))
     if reduction == "none":
         each = build.mapped("neg", build.sum_of(picked, 1, False))
         return build.reshape(each, ()) if single else each
     total = build.mapped("neg", build.sum_of(build.sum_of(picked, 1, False), None, False))
     if reduction == "sum":
         return total
-    return build.div(total, build.sum_of(_counted(shape, at, weight, ignore_index, x.dtype), None, False))
+    return build.div(total, build.sum_of(at.counted(weight, x.dtype), None, False))
 
 
 @lowers("nll_loss_backward")
 def nll_back(g: Node, target: Node, weight: Node | None, *, reduction: str, ignore_index: int, shape: tuple[int, ...]) -> Node:
     _same(g, weight)
-    whole, at = _batched(shape, target)
+    at = _classes(shape, target, ignore_index)
     t = build.mapped("neg", g)
     if reduction == "mean":
-        t = build.div(t, build.sum_of(_counted(whole, at, weight, ignore_index, g.dtype), None, False))
+        t = build.div(t, build.sum_of(at.counted(weight, g.dtype), None, False))
     elif reduction == "none":
-        t = build.reshape(t, at.shape)
+        t = build.reshape(t, at.target.shape)
     if weight is not None:
-        t = build.mul(t, build.reshape(weight, (1, whole[1]) + (1,) * (len(whole) - 2)))
-    made = build.where(_hits(whole, at, ignore_index), build.expand(t, whole), build.number(g, 0))
+        t = build.mul(t, at.by_class(weight))
+    made = build.where(at.hits, build.expand(t, at.shape), build.number(g, 0))
     return build.reshape(made, shape)
