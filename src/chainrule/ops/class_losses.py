@@ -15,6 +15,7 @@ from ..core.floating_flags import IGNORE, enter, leave
 from ..core.op import Op
 from ..core.size import text
 from ..core.tensor import Tensor
+from .bounds import beyond
 from .compare import where
 from .matmul import check_tensors, same_scalar_type
 from .products import wide
@@ -71,7 +72,7 @@ def _kept(target: Any, classes: int, weight: Any, ignore_index: int, kind: Any) 
             target = np.where(keep, target, 0)
         if not _inside(target, classes):
             worst = target[(target < 0) | (target >= classes)].flat[0]
-            raise IndexError(f"Target {worst} is out of bounds.")
+            raise beyond("target", worst, classes)
     if weight is None:
         return target, None if keep is None else keep.astype(kind)
     w = weight[target]

@@ -15,6 +15,7 @@ from ..core.mutation import written
 from ..core.op import Op
 from ..core.tensor import Tensor, wrap
 from ..core.value import Value
+from .bounds import beyond
 from .dims import value_of
 from .gather import outside
 from .index import _add_rows, index_op, lined
@@ -39,7 +40,7 @@ def _weights(indices: Any, kind: Any, padding_idx: int, scale: bool) -> Any:
 
 def _lookup(weight: Any, indices: Any, *, padding_idx: int, scale: bool) -> Any:
     if outside(indices, weight.shape[0]):
-        raise IndexError("index out of range in self")
+        raise beyond("rows", -1, weight.shape[0])
     return weight.take(indices, 0)
 
 

@@ -16,6 +16,7 @@ from ..core.size import Shape, broadcast_pair, text
 from ..core.tensor import Tensor
 from ..core.value import Value
 from . import declare
+from .bounds import beyond
 from .compare import where
 from .dims import one_dim, value_of
 from .quick import recorder
@@ -47,7 +48,7 @@ def outside(index: Any, n: int) -> bool:
 def _in_bounds(index: Any, dim: int, n: int) -> None:
     if outside(index, n):
         bad = np.extract((index < 0) | (index >= n), index)
-        raise RuntimeError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
+        raise beyond("gather", bad[0], n, dim)
 
 
 # On arrays: what holds one element or more dimensions; the public functions give numbers a dimension

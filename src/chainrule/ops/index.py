@@ -15,6 +15,7 @@ from ..core.batching import batch_size
 from ..core.op import Op
 from ..core.size import Shape, text
 from ..core.tensor import wrap
+from .bounds import beyond
 from .structure import permute, sum_to, view
 
 _ALL = slice(None)
@@ -47,7 +48,7 @@ def _checked(x: Any, indices: Sequence[Any], dims: Shape, error: Exception) -> E
         n = x.shape[d]
         bad = np.extract((i < -n) | (i >= n), i)
         if bad.size:
-            return IndexError(f"index {bad[0]} is out of bounds for dimension {d} with size {n}")
+            return beyond("index", bad[0], n, d)
     return error
 
 

@@ -23,6 +23,7 @@ from ..core.size import expand_shape
 from ..core.tensor import UNTRACKED, Tensor, materialise, new, wrap
 from ..core.value import Value
 from ..core.views import as_view, chain_view, link, records, wrote_part
+from .bounds import beyond
 from .data import checked_scalar
 from .data import value_of as data_value
 from .declare import attach
@@ -179,7 +180,7 @@ def parse(shape: tuple[int, ...], index: Any) -> Parsed:
             if not -n <= i < n:
                 if not -(2**63) <= i < 2**63:
                     raise ValueError("Overflow when unpacking long long")
-                raise IndexError(f"index {i} is out of bounds for dimension {seen} with size {n}")
+                raise beyond("index", i, n, seen)
             found.steps.append((select_op, {"dim": dim, "index": i + n if i < 0 else i}))
             del left[dim]
             seen += 1

@@ -15,6 +15,7 @@ from ..core.size import Shape, text
 from ..core.tensor import Tensor
 from ..core.value import Value
 from . import declare
+from .bounds import beyond
 from .compare import where
 from .dims import one_dim, value_of
 from .gather import into, outside, scatter_reduce_op
@@ -32,7 +33,7 @@ _BOOL = np.dtype(bool)
 
 def _select(x: Any, index: Any, *, dim: int) -> Any:
     if outside(index, x.shape[dim]):
-        raise IndexError("index out of range in self")
+        raise beyond("rows", -1, x.shape[dim])
     return x.take(index, dim)
 
 
@@ -52,7 +53,7 @@ def _add(x: Any, index: Any, src: Any, *, dim: int, alpha: Any) -> Any:
     n = x.shape[dim]
     if outside(index, n):
         bad = np.extract((index < 0) | (index >= n), index)
-        raise RuntimeError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
+        raise beyond("gather", bad[0], n, dim)
     out = np.array(x)
     if out.dtype == bool:
         out[at(dim, index)] |= src & bool(alpha)
@@ -65,7 +66,7 @@ def _copy(x: Any, index: Any, src: Any, *, dim: int) -> Any:
     n = x.shape[dim]
     if outside(index, n):
         bad = np.extract((index < 0) | (index >= n), index)
-        raise IndexError(f"index_copy_(): index {bad[0]} is out of bounds for dimension {dim} with size {n}")
+        raise beyond("index_copy", bad[0], n, dim)
     out = np.array(x)
     out[at(dim, index)] = src
     return out
@@ -76,7 +77,7 @@ def _fill(x: Any, index: Any, *, dim: int, value: Any) -> Any:
     n = x.shape[dim]
     bad = np.extract((index < -n) | (index >= n), index)
     if bad.size:
-        raise IndexError(f"index {bad[0]} is out of bounds for dimension {dim} with size {n}")
+        raise beyond("index", bad[0], n, dim)
     out[at(dim, index)] = value
     return out
 
@@ -317,6 +318,12 @@ def index_reduce(
 # Flat indices
 
 
+def _in_row(index: Any, n: int) -> None:
+    bad = np.extract((index < -n) | (index >= n), index)
+    if bad.size:
+        raise beyond("take", bad[0], n)
+
+
 def _take(x: Any, index: Any) -> Any:
     return x.reshape(-1)[index]
 
@@ -329,10 +336,14 @@ def _take_back(g: Any, index: Any, *, shape: Shape) -> Any:
 
 def _put(x: Any, index: Any, src: Any, *, accumulate: bool) -> Any:
     out = np.array(x, order="C")
-    if accumulate:
-        np.add.at(out.reshape(-1), index.reshape(-1), src.reshape(-1))
-    else:
-        out.reshape(-1)[index.reshape(-1)] = src.reshape(-1)
+    try:
+        if accumulate:
+            np.add.at(out.reshape(-1), index.reshape(-1), src.reshape(-1))
+        else:
+            out.reshape(-1)[index.reshape(-1)] = src.reshape(-1)
+    except IndexError:  # of a program, whose indices are seen here for the first time
+        _in_row(index, out.size)
+        raise
     return out
 
 
@@ -389,9 +400,7 @@ def _flat_index(function: str, input: Tensor, index: Tensor) -> None:
     if n == 0 and prod(i.shape):
         raise IndexError(f"{function}(): tried to {function} {'from' if function == 'take' else 'into'} an empty tensor")
     if not isinstance(i, Value):
-        bad = np.extract((i < -n) | (i >= n), i)
-        if bad.size:
-            raise IndexError(f"out of range: tried to access index {bad[0]} on a tensor of {n} elements.")
+        _in_row(i, n)
 
 
 @declare.method

@@ -16,6 +16,7 @@ from . import loops
 from .bounds import Watch, instrumented
 from .emitter import Module
 from .engine import REFUSED, calls_of, kernels
+from .findings import raise_found
 from .jit import compile_text
 from .section import aligned
 from .sharing import Call, Sharing
@@ -59,8 +60,7 @@ class Apart:
                 self._call(call, node, values, made, between, status)
                 if self.watch is not None and (found := self.watch.outside()) is not None:
                     return found
-        if status[0]:
-            raise IndexError(f"index {status[1]} is out of bounds for {status[2]} elements")
+        raise_found(status)
         return None
 
     def _call(self, call: Call, node: Node, values: Mapping[int, Any], made: Any, between: dict[int, Any], status: Any) -> None:

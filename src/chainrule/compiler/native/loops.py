@@ -4,8 +4,7 @@
 
 emits what computes ``outputs`` (members of the group whose values are wanted in memory) from whatever the group's nodes take from
 outside.  A :class:`Call` is a kernel and the nodes whose memory its pointers are, in order; calls run one after the other.
-:data:`ERRORS` stands for three int64: a kernel that meets an index outside of what it gathers from sets the first to 1, the second
-to the index, the third to the number of elements.
+:data:`ERRORS` stands for the three int64 of :mod:`.findings`, to which a kernel writes that it met an index out of bounds.
 A node ``temp`` among a call's stands for memory that only these calls use.  :func:`fits` says whether a group can be one.
 
 The reductions of a group run over the same axes of the same shape, and every output has that shape or a reduction's.  What is reduced
@@ -129,7 +128,7 @@ class Nest:
         found: dict[int, Expr] = {}
         for level in range(self.levels + 1):
             for e in walk_here(self._of_level(level)):
-                if e.kind in ("map", "gather") and e.deps & self.reduced and e.cost >= _KEEP:
+                if e.kind in ("map", "inside", "gather") and e.deps & self.reduced and e.cost >= _KEEP:
                     where_used.setdefault(id(e), set()).add(level)
                     found[id(e)] = e
         several = [found[k] for k, levels in where_used.items() if len(levels) > 1]

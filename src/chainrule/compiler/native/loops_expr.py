@@ -26,14 +26,14 @@ _DEAR |= dict.fromkeys(("pow", "erfc", "lgamma", "tan", "asin", "acos", "atan", 
 class Expr:
     """One value at each point of the domain.
 
-    ``kind`` is load, iota, const, map, gather or reduced.  ``deps`` are the axes on which it depends; ``level`` is the number of
+    ``kind`` is load, iota, const, map, inside, gather or reduced.  ``deps`` are the axes on which it depends; ``level`` is the number of
     reductions that must be finished before it can be computed.
     """
 
     kind: str
     dtype: DType
     args: tuple[Expr, ...] = ()
-    node: Node | None = None  # load: what lies in memory; gather: what is gathered from; reduced: the reduction
+    node: Node | None = None  # load: what lies in memory; gather: what is gathered from; inside: the check; reduced: the reduction
     at: Affine | None = None  # load and iota
     fn: str = ""
     value: Any = None  # const
@@ -43,7 +43,7 @@ class Expr:
     size: int = field(default=0)
 
     def __post_init__(self) -> None:
-        if self.kind in ("map", "gather"):
+        if self.kind in ("map", "inside", "gather"):
             self.deps = frozenset().union(*[a.deps for a in self.args])
             self.level = max([a.level for a in self.args], default=0)
             self.cost = sum(a.cost for a in self.args) + _DEAR.get(self.fn, 1)
@@ -182,6 +182,9 @@ class Lowering:
         args = [self.value(a, at if a.shape == node.shape else nothing) for a in node.args]
         if category(node.dtype) == "c" or any(category(a.dtype) == "c" for a in node.args):
             raise NotAffine
+        if node.attrs["fn"] == "inside":
+            self.checked = True
+            return Expr("inside", node.dtype, tuple(args), node=node)
         return Expr("map", node.dtype, tuple(args), fn=node.attrs["fn"])
 
     def _view(self, node: Node, at: Affine) -> Expr:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..program.ir import Node
 from .elementwise import apply
 from .emitter import Emitter, Index, mangled, mask, parts, vec
+from .findings import ELEMENTS, code
 from .lanes import Lanes, any_lane, where
 from .loops_expr import Expr, Store
 from .loops_index import Affine
@@ -91,6 +93,9 @@ class Evaluator:
             return self._position(e.at)
         if e.kind == "gather":
             return self._gather(e)
+        if e.kind == "inside":
+            assert e.node is not None
+            return self._inside(self.value(e.args[0]), e.node)
         if e.kind == "reduced":
             raise AssertionError("a reduction is used before it is finished")
         lanes = self.width(e)
@@ -182,16 +187,23 @@ class Evaluator:
         places = self._addresses(self.pointers[id(e.node)], element, index)
         return unpack(self._load_lanes(vec(element, index.lanes), places), e.dtype)
 
-    def checked(self, index: Lanes, size: int) -> Lanes:
-        """The index; where it is outside, the error is noted and it is 0."""
-        bad = index.compare("uge", size)
+    def _inside(self, index: Lanes, node: Node) -> Lanes:
+        """The place along a dimension that an index means."""
+        size = node.attrs["size"]
+        place = where(index < 0, index + index.like(size), index) if node.attrs["wraps"] else index
+        return self.checked(index, size, place, code(node.attrs["said"], node.attrs["dim"]))
+
+    def checked(self, index: Lanes, size: int, place: Lanes | None = None, found: int = ELEMENTS) -> Lanes:
+        """The index, or the ``place`` that it means; where that is outside, the error is noted as ``found`` and it is 0."""
+        place = index if place is None else place
+        bad = place.compare("uge", size)
         if index.lanes > 1 and self.valid is not None:
             bad = bad & Lanes(self.f, bad.type, self._mask())
         f = self.f
         errors = self.errors
         assert errors is not None
 
-        def note() -> None:
+        def first() -> None:
             one = index.name
             if index.lanes > 1:
                 word = f"i{index.lanes}"
@@ -201,10 +213,13 @@ class Evaluator:
                 one = f.op(f"extractelement {index.type} {index.name}, {word} {lane}")
             f.store("i64", one, f.gep(errors, 1, "i64"))
             f.store("i64", str(size), f.gep(errors, 2, "i64"))
-            f.store("i64", "1", errors)
+            f.store("i64", str(found), errors)
+
+        def note() -> None:
+            f.when(f.op(f"icmp eq i64 {f.load('i64', errors)}, 0"), first)
 
         f.when(any_lane(bad), note)
-        return where(bad, 0, index)
+        return where(bad, 0, place)
 
 
 def spread(x: Lanes, lanes: int) -> Lanes:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..program.ir import Node
 from .call import DONE, Argument, Entry
+from .findings import raise_found
 from .jit import Library
 
 ALIGN = 64
@@ -71,9 +72,7 @@ class Section:
     def check(self) -> None:
         """Raise what a kernel has found."""
         if self.status[0]:
-            index, size = int(self.status[1]), int(self.status[2])
-            self.status[:] = 0
-            raise IndexError(f"index {index} is out of bounds for {size} elements")
+            raise_found(self.status)
 
 
 def aligned(size: int) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.bounds import beyond
 from ...ops.compare import choose
 from ...ops.exponential import sigmoid
 from ...ops.powers import tensor_power
@@ -107,6 +108,8 @@ def implementation(node: Node) -> Implementation:
     name = node.attrs["fn"]
     if name == "cast":
         return _cast(node.dtype)
+    if name == "inside":
+        return _inside(**{k: v for k, v in node.attrs.items() if k != "fn"})
     found = IMPLEMENTATIONS[name]
     if node.args[-1].dtype.kind != "V":
         return found
@@ -115,6 +118,18 @@ def implementation(node: Node) -> Implementation:
 
 def _cast(dtype: DType) -> Implementation:
     return lambda x: x.astype(dtype)
+
+
+def _inside(*, size: int, wraps: bool, said: str, dim: int) -> Implementation:
+    low = -size if wraps else 0
+
+    def run(index: Any) -> Any:
+        bad = (index < low) | (index >= size)
+        if bad.any():
+            raise beyond(said, np.extract(bad, index)[0], size, dim)
+        return np.where(index < 0, index + size, index)
+
+    return run
 
 
 def _in_float32(function: Implementation, dtype: DType) -> Implementation:

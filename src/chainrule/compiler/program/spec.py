@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...ops.bounds import SAID
 from .ir import Node, Program, Shape
 
 BOOL = np.dtype(bool)
@@ -44,6 +45,7 @@ FUNCTIONS: dict[str, Function] = {
     "not": Function(1, "bi"),
     "where": Function(3, "bif"),
     "cast": Function(1, "bif"),
+    "inside": Function(1, "i"),
 }
 
 
@@ -175,6 +177,10 @@ def _map(node: Node, program: Program) -> None:
     first = operands[0].dtype
     _need(all(a.dtype == first for a in operands), node, "its arguments are of one dtype")
     _need(category(first) in function.categories, node, f"{name} does not take {first}")
+    if name == "inside":
+        at = node.attrs
+        known = at["said"] in SAID and at["size"] >= 0 and at["dim"] >= 0 and type(at["wraps"]) is bool
+        _need(known and first == INT64, node, "it takes int64, a size, what is said of an index outside, and its dimension")
     if name == "cast":
         _need(category(node.dtype) != "c", node, f"cast does not give {node.dtype}")
     else:

@@ -1,0 +1,33 @@
+"""What is said of an index that is out of bounds: one text for eager operations and for compiled programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PLACE = "index {index} is out of bounds for dimension {dim} with size {size}"
+
+#: By what is indexed: the exception and its text, as PyTorch has them.
+SAID: dict[str, tuple[type[Exception], str]] = {
+    "elements": (IndexError, "index {index} is out of bounds for {size} elements"),
+    "index": (IndexError, _PLACE),
+    "gather": (RuntimeError, _PLACE),
+    "rows": (IndexError, "index out of range in self"),
+    "index_copy": (IndexError, f"index_copy_(): {_PLACE}"),
+    "take": (IndexError, "out of range: tried to access index {index} on a tensor of {size} elements."),
+    "target": (IndexError, "Target {index} is out of bounds."),
+}
+
+
+def beyond(said: str, index: Any, size: int, dim: int = 0) -> Exception:
+    """The exception for an index.
+
+    Example::
+
+        >>> beyond("gather", 7, 5, 1)
+        RuntimeError('index 7 is out of bounds for dimension 1 with size 5')
+    """
+    kind, text = SAID[said]
+    return kind(text.format(index=int(index), dim=dim, size=size))
+
+
+__all__ = ["SAID", "beyond"]
