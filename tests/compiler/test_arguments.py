@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as torch
@@ -90,3 +91,103 @@ def test_a_container_that_the_call_changes(holder: Any) -> None:
     for k in range(5):
         equal(run(torch.ones(2), holder), torch.full((2,), 2.0))
         assert len(holder) == k + 1
+
+
+# -- tensors that are part of a graph --------------------------------------------------------------------------------------------
+
+
+def test_a_graph_that_was_made_uncompiled_is_another_at_every_call() -> None:
+    w = torch.ones(3, requires_grad=True)
+    run = Compiled(lambda loss: loss.backward())
+    for k in range(4):
+        w.grad = None
+        run((w * w * (k + 1)).sum())
+        equal(w.grad, torch.full((3,), 2.0 * (k + 1)))
+
+
+def test_what_an_argument_was_computed_from_is_not_differentiated_twice() -> None:
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    run = Compiled(lambda h: (h * w).sum())
+    for k in range(1, 5):
+        w.grad = None
+        run(w * k).backward()
+        equal(w.grad, 2.0 * k * w.detach())
+    assert run.programs(), run.reasons
+
+
+def parts(wrap: Any, model: Any, rule: Any) -> Any:
+    """A training step in two compiled functions: the second one goes back through the graph of the first."""
+
+    def forward(x: Any, y: Any) -> Any:
+        hidden = model(x)
+        return (hidden - y).square().mean(), hidden
+
+    def update(loss: Any) -> Any:
+        rule.zero_grad()
+        loss.backward()
+        rule.step()
+        return loss * 2
+
+    return wrap(forward), wrap(update)
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_backward_in_a_function_of_its_own(optimizer: str) -> None:
+    def after(wrap: Any) -> Any:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 2))
+        rule = getattr(torch.optim, optimizer)(model.parameters(), lr=0.05)
+        forward, update = parts(wrap, model, rule)
+        seen = []
+        for _ in range(8):
+            loss, _ = forward(torch.randn(6, 4), torch.randn(6, 2))
+            seen += [loss.item(), update(loss).item()]
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            update(loss)
+        return seen, [p.detach().numpy() for p in model.parameters()], (forward, update)
+
+    plain, found = after(lambda f: f), after(Compiled)
+    assert np.allclose(plain[0], found[0], rtol=1e-4)
+    for a, b in zip(plain[1], found[1], strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-5)
+    for run in found[2]:
+        assert 1 <= len(run.programs()) <= 2, run.reasons
+
+
+def test_a_chain_of_functions_is_gone_back_through() -> None:
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    first, second = Compiled(lambda x: (x * w).sin()), Compiled(lambda h: (h * h * w, h.cos()))
+    back = Compiled(lambda a, b: (a.sum() + b.sum()).backward(retain_graph=True))
+    for k in range(5):
+        grads = []
+        for one, two, three in ((first, second, back), (first.function, second.function, back.function)):
+            w.grad = None
+            a, b = two(one(torch.full((2,), k + 0.5)))
+            three(a, b)
+            three(a, b)
+            grads.append(w.grad)
+        assert torch.allclose(*grads)
+    assert back.programs(), back.reasons
+
+
+def test_what_a_graph_has_saved_is_overwritten_between_the_functions() -> None:
+    w, v = torch.ones(2, requires_grad=True), torch.full((2,), 3.0)
+    forward, update = Compiled(lambda x: (w * v * x).sum()), Compiled(lambda loss: loss.backward())
+    for _ in range(4):
+        update(forward(torch.ones(2)))
+    assert update.programs(), update.reasons
+    loss = forward(torch.ones(2))
+    v.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        update(loss)
+    w.grad = None
+    update(forward(torch.ones(2)))
+    equal(w.grad, v)
+
+
+def test_gradients_of_tensors_that_are_not_given() -> None:
+    forward, update = Compiled(lambda x: (x * x).sum()), Compiled(lambda loss: loss.backward())
+    for k in range(5):
+        x = torch.full((2,), k + 1.0, requires_grad=True)
+        update(forward(x))
+        equal(x.grad, torch.full((2,), 2.0 * (k + 1)))

@@ -158,7 +158,7 @@ class _Text:
         variant = self.variant
         plan = getattr(variant.run, "plan", None)
         record = variant.record
-        simple = not record.places and all(g.kind == VALUE for g in record.given)
+        simple = not (record.places or record.passed) and all(g.kind == VALUE for g in record.given)
         self._distinct()
         for k, tensor in variant.shared:
             self._miss(f"{self.tensors[k]} is not {self.named(tensor)}")

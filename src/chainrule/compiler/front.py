@@ -157,7 +157,8 @@ class Compiled:
         begun = perf_counter()
         try:
             found = capture(
-                self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots, not self.fullgraph
+                self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots, not self.fullgraph,
+                surroundings.tensors,
             )
         finally:
             first.end()

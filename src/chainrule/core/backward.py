@@ -398,6 +398,8 @@ def run_backward(
     walk = Walk(keep=keep, create_graph=create_graph, accumulate=accumulate)
     if inputs is not None:
         _prepare_captures(walk, [e for e, _ in roots], inputs)
+    if MODES.recorder is not None:
+        MODES.recorder.goes_back([e for e, _ in roots], None if inputs is None else walk.needed, keep)
     walk.tensors = create_graph or any(isinstance(ct, Tensor) for _edge, ct in roots)
     level = max((_edge_level(e) for e, _ in roots), default=0)
     before = MODES.grad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from ...core.node import HOOKED, LEAF, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
+from .earlier import Earlier, Passed
 from .followed import Followed
 from .joint import Joint, joint
 from .number import Number
@@ -77,6 +78,7 @@ class Record(NamedTuple):
     gradients: list[tuple[Tensor, Any]]  # tensors and the ``grad`` that they must have for the program to be right
     recorded: list[tuple[Tensor, bool]]  # tensors that it read, and whether they had to require grad
     places: list[Placed]
+    passed: Sequence[Passed] = ()  # nodes from before that it goes back through
     decisions: Sequence[Decision] = ()  # what the program holds for: the ways that Python's branches went
     ready: Ready | None = None  # the program with its engine, where it has run already
 
@@ -94,7 +96,7 @@ class Captive(NamedTuple):
 def capture(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (),
     engine: Engine | None = None, changed: Callable[[], bool] = lambda: False, spots: Sequence[Spot] = (),
-    split: bool = True,
+    split: bool = True, reached: Container[int] = (),
 ) -> Captive:  # fmt: skip
     """Call the function; its effects and result are those of an ordinary call.
 
@@ -102,13 +104,15 @@ def capture(
     function ask of a captured value what only an array has; it is then called again, uncaptured.  Where the record will be used, which it
     is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.  ``spots`` are places whose numbers change
     from call to call: they are no constants of the program.  ``split``: Python may branch on values; the record then
-    holds for the ways that it went.
+    holds for the ways that it went.  ``reached`` are identities of tensors that every call finds again.
     """
     collecting = gc.isenabled()
     gc.disable()
     recorder = Recorder()
     recorder.splitting = split
-    recorder.arguments = {id(t) for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+    among = [t for t in pytree.tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+    recorder.arguments = {*map(id, among)}
+    recorder.earlier = Earlier(recorder, among, reached)
     tensors = recorder.census.tensors
     before = {id(t): t._grad for t in tensors if t._grad is not None}
     undo = Undo(tensors, optimizers)
@@ -228,7 +232,7 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
     recorder.wanted = left.cells
     return Record(
         recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients,
-        left.recorded, recorder.places(), recorder.decisions,
+        left.recorded, recorder.places(), [p for _, _, p in recorder.earlier.passed], recorder.decisions,
     )  # fmt: skip
 
 

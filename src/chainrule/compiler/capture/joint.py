@@ -7,18 +7,21 @@ its partition of PyTorch's AOTAutograd).  A compiled call is then one node of th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ...core.grad import grad
+from ...core.modes import MODES
 from ...core.node import LEAF, Node, next_order
 from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ..program.ir import Node as Value
 from ..program.ir import Program, ordered
-from .recorder import Recorder
 from .value import Captured
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
 
 DOUBLE = (
     "torch.compile with aot_autograd does not currently support double backward: a compiled function's gradient cannot be"
@@ -38,6 +41,7 @@ class Joint(NamedTuple):
     given: list[int]
     results: list[int]  # which leaves of the result have a history
     sources: list[Tensor]
+    always: list[bool]  # which of them are the same at every call
 
 
 def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor], originals: set[int]) -> Joint | None:
@@ -52,17 +56,24 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
     inside = {id(n) for n in forward} | {id(n) for n in recorder.program.inputs}
     cotangents = [Value("input", (), tuple(o.shape), o._value.numpy_dtype, {"index": -1 - k}) for k, o in enumerate(outs)]
     given = [wrap(Captured.of(recorder, c)) for c in cotangents]
+    before = [(node, node.edges) for a in arguments for node in _histories(a)]
     try:
+        for node, _ in before:
+            node.edges = ()  # what the arguments were computed from is none of the call's business
         found = grad(outs, sources, given, retain_graph=True, allow_unused=True)
     except RuntimeError as error:
         recorder.note(f"the backward pass cannot be recorded ({error})")
         return None
+    finally:
+        for node, edges in before:
+            node.edges = edges
     if recorder.closed:
         return None
     wanted = [(s, g._value.node) for s, g in zip(sources, found, strict=True) if g is not None and isinstance(g._value, Captured)]
     nodes = [n for _, n in wanted]
     program, kept, inputs = _cut(nodes, inside, cotangents)
-    return Joint(program, kept, inputs, results, [s for s, _ in wanted])
+    sources = [s for s, _ in wanted]
+    return Joint(program, kept, inputs, results, sources, [id(s) not in recorder.arguments for s in sources])
 
 
 def _sources(outs: Sequence[Tensor], arguments: Sequence[Tensor]) -> list[Tensor]:
@@ -81,6 +92,11 @@ def _sources(outs: Sequence[Tensor], arguments: Sequence[Tensor]) -> list[Tensor
         elif id(edge) not in stops:
             stack.extend((edge.node if edge.is_slot else edge).edges)
     return [*[a for a in arguments if id(a._gn) in stops], *found.values()]
+
+
+def _histories(argument: Tensor) -> list[Any]:
+    edge = argument._gn
+    return [] if edge is None or edge is LEAF else [edge.node if edge.is_slot else edge]
 
 
 def _cut(nodes: list[Value], inside: set[int], cotangents: list[Value]) -> tuple[Program, list[Value], list[int]]:
@@ -128,6 +144,7 @@ class CompiledBackward(Node):
     frees = True
     run: Callable[..., list[Any]]
     shapes: list[tuple[tuple[int, ...], Any]]
+    joint: Joint
 
     def name(self) -> str:
         return "CompiledFunctionBackward"
@@ -142,6 +159,9 @@ class CompiledBackward(Node):
     def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
         if create_graph:
             raise RuntimeError(DOUBLE)
+        if any(c is not None and isinstance(c._value, Captured) for c in g) and MODES.recorder is not None:
+            pulled: list[Tensor] = MODES.recorder.earlier.pulled(self, g)
+            return pulled
         return [wrap(r) for r in self.pull([None if c is None else c._value for c in g])]
 
 
@@ -153,6 +173,7 @@ def node_of(joint: Joint, run: Any, saved: list[Any], edges: list[Any], shapes: 
     node.fit = None
     node.order = next_order()
     node.n_outputs = len(joint.results)
+    node.joint = joint
     node.run = run
     node.shapes = shapes
     return node

@@ -19,7 +19,7 @@ from ...core.generator import default_generator
 from ...core.inference import mark
 from ...core.modes import MODES
 from ...core.mutation import root, written
-from ...core.node import HOOKED
+from ...core.node import HOOKED, next_order
 from ...core.op import Op
 from ...core.source import place_of, user_frame
 from ...core.tensor import Tensor
@@ -27,6 +27,7 @@ from ..program.execute import execute
 from ..program.ir import Node, Program, Source, row_major
 from . import build, window
 from .census import Census
+from .earlier import Earlier, Saved
 from .lower import lowered
 from .number import plain
 from .order import Order, memory_order
@@ -41,7 +42,7 @@ class Given(NamedTuple):
     """Where an input's memory is found at a call: of a tensor that takes part, or drawn from a generator."""
 
     tensor: Any  # the tensor, or None
-    kind: str  # what of its memory: see ``window``
+    kind: str | Saved  # what of its memory: see ``window``; or what a node of its graph saved
     draw: Callable[..., Any] | None
     shape: tuple[int, ...]
     dtype: Any
@@ -75,6 +76,8 @@ class Recorder:
         self.given: list[Given] = []
         self.cells: weakref.WeakSet[Cell] = weakref.WeakSet()
         self.arguments: set[int] = set()
+        self.earlier = Earlier(self, (), ())
+        self.begun = next_order()  # of the tape: what is younger belongs to the call
         self.swapped: list[tuple[Tensor, Any, Captured]] = []
         self.histories: list[Any] = []  # the places on the tape of those
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
@@ -169,8 +172,25 @@ class Recorder:
             if mine._cell is not None and (id(mine._cell) in merged or sharers[id(mine._cell)] > 1)
         ]
 
-    def _input(self, tensor: Tensor | None, kind: str, value: Any, draw: Any = None) -> Cell:
-        array = window.memory_for(kind, value)
+    def saved(self, argument: Tensor, kind: Saved, value: Any) -> Node:
+        """An input for what a node of an argument's graph saved."""
+        for given, node in zip(self.given, self.program.inputs, strict=True):
+            if given.tensor is argument and given.kind == kind:
+                return node
+        return self._input(argument, kind, value).node
+
+    def goes_back(self, edges: Sequence[Any], needed: set[Any] | None, keep: bool) -> None:
+        """The function differentiates; through nodes from before the call only where a program can do it."""
+        if self.closed or get_ident() != self.thread:
+            return
+        visited = _nodes_of(edges) if needed is None else needed
+        old = sorted([n for n in visited if n.order > self.begun], key=lambda n: n.order)
+        why = self.earlier.walk(old, keep) if old else ""
+        if why:
+            self.flush(why)
+
+    def _input(self, tensor: Tensor | None, kind: str | Saved, value: Any, draw: Any = None) -> Cell:
+        array = value if isinstance(kind, Saved) else window.memory_for(kind, value)
         node = Node("input", (), array.shape, array.dtype, {"index": len(self.given)})
         self.program.inputs.append(node)
         self.given.append(Given(tensor, kind, draw, tuple(array.shape), array.dtype))
@@ -308,6 +328,7 @@ class Recorder:
         MODES.recorder = None
         for tensor, raw, _ in self.swapped:
             tensor._value = raw
+        self.earlier.restore()
 
     def finish(self, record: Any = None, engine: Engine | None = None) -> Ready | None:
         """Compute every cell that is alive (of a record: what it gives) and give all tensors arrays again.
@@ -361,6 +382,21 @@ class Recorder:
                 tensor._value = raw
                 if value._cell is not None and id(value._cell) in rewritten:
                     written(raw, "a compiled program")
+
+
+def _nodes_of(edges: Sequence[Any]) -> set[Any]:
+    """All nodes of a graph."""
+    found: set[Any] = set()
+    stack = list(edges)
+    while stack:
+        edge = stack.pop()
+        if edge is None or edge.is_leaf_edge:
+            continue
+        node = edge.node if edge.is_slot else edge
+        if node not in found:
+            found.add(node)
+            stack.extend(node.edges)
+    return found
 
 
 def _plain(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -16,6 +16,7 @@ from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
 from ..program.ir import Program
 from .capture import Element, Marked, Place, Record, Same
+from .earlier import Saved, saved_at
 from .joint import Joint, node_of
 from .ready import Engine, Ready
 from .recorder import memory_of, settled
@@ -51,6 +52,8 @@ class Variant:
         self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
         self.cleared = [_source(t, position) for t in record.cleared]
         self.gradients = [(_source(t, position), grad) for t, grad in record.gradients]
+        self.passed = [(p, _source(p.argument, position)) for p in record.passed]
+        self._position = position
         self.recorded = [(t, requires) for t, requires in record.recorded if id(t) not in position]
         self.plain = not record.rebound and not record.cleared and not stored
         joint = record.joint
@@ -75,9 +78,16 @@ class Variant:
 
     def fits(self, arguments: Sequence[Tensor]) -> bool:
         """Whether the gradients are there that the program adds to, and memory lies, and is shared, as when it was captured."""
-        if not all((tensor._gn is not None) is requires for tensor, requires in self.recorded):
+        if not self._passes(arguments) or not all((tensor._gn is not None) is requires for tensor, requires in self.recorded):
             return False
         return all(find(arguments)._grad is grad for find, grad in self.gradients) and self._laid_out(arguments)
+
+    def _passes(self, arguments: Sequence[Tensor]) -> bool:
+        """Whether the graphs are there that the program goes back through."""
+        try:
+            return all(p.same(find(arguments), lambda t: _source(t, self._position)(arguments)) for p, find in self.passed)
+        except (AttributeError, LookupError):  # another graph, which is shorter
+            return False
 
     def _laid_out(self, arguments: Sequence[Tensor]) -> bool:
         if any(arguments[k] is not tensor for k, tensor in self.shared):
@@ -113,9 +123,13 @@ class Variant:
 
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""
+        for p, find in self.passed:
+            p.enter(find(arguments))
         sources = [find(arguments) for find in self.finders]
         inputs = [memory_of(s) for s in sources]
         outputs = self.run(inputs, ())
+        for p, find in self.passed[::-1]:  # a node is found through those before it
+            p.leave(find(arguments))
         if not self.plain:
             self._effects(arguments, sources, inputs, outputs)
         made = [self._leaf(leaf, arguments, sources, outputs) for leaf in self.leaves]
@@ -181,13 +195,15 @@ class Finder(NamedTuple):
 
     position: int | None
     tensor: Any
-    kind: str
+    kind: str | Saved
     draw: Callable[..., Any] | None
 
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         if self.draw is not None:
             return self.draw()
         tensor = self.tensor if self.position is None else arguments[self.position]
+        if isinstance(self.kind, Saved):
+            return saved_at(tensor, self.kind)
         return tensor._value if self.kind == VALUE else memory_for(self.kind, tensor._value)
 
 
