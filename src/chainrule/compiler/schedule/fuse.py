@@ -6,7 +6,8 @@ in an earlier one.  A node joins the latest group that it depends on where their
 host or the caller reads are given memory; all others stay in registers.
 
 What needs nothing but memory that is there from the beginning (``momentum * buffer``) waits for the node that reads it: computed where it
-stands, before the gradient is known, it would be written and read again.
+stands, before the gradient is known, it would be written and read again.  So does what needs one value besides (``s * (1 - s)``, the
+slope of a sigmoid that backward reads): the value can be read in its place, and often has to be kept anyway.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Fusion:
             if id(node) in waiting:
                 before[id(node)] = [*held, node]
                 continue
-            at_least = max([self.place[id(a)] for a in node.args if id(a) in self.place], default=-1)
+            at_least = max([self.place[id(a)] for n in [*held, node] for a in n.args if id(a) in self.place], default=-1)
             for n in held:
                 self._join(n, at_least)
             self._take(node)
@@ -193,21 +194,26 @@ class Fusion:
 
 
 def _waiting(program: Program, nodes: Sequence[Node]) -> set[int]:
-    """Maps of what is there from the beginning that one node of their shape reads, and nobody else."""
+    """Maps that one node of their shape reads, and nobody else, of one value that is no larger and of what is there from the beginning."""
     readers: dict[int, list[Node]] = {}
     for node in nodes:
         for a in dict.fromkeys(node.args):
             readers.setdefault(id(a), []).append(node)
     wanted = {id(n) for n in program.roots()}
-    found: set[int] = set()
+    found: dict[int, set[Node]] = {}  # what each of them needs that is computed
     for node in nodes:
         if node.op != "map" or node.size < 2 or id(node) in wanted or len(readers[id(node)]) != 1:
             continue
         (reader,) = readers[id(node)]
-        alike = reader.op == "reduce" or (reader.op == "map" and reader.shape == node.shape)
-        if alike and all(id(a) in found or base_of(a).op in LEAVES for a in node.args):
-            found.add(id(node))
-    return found
+        if not (reader.op == "reduce" or (reader.op == "map" and reader.shape == node.shape)):
+            continue
+        needs: set[Node] = set()
+        for a in node.args:
+            base = base_of(a)
+            needs |= found[id(a)] if id(a) in found else set() if base.op in LEAVES else {base}
+        if len(needs) < 2 and all(n.bytes <= node.bytes for n in needs):
+            found[id(node)] = needs
+    return set(found)
 
 
 def _strides_through(arg: Node, inside: Node) -> tuple[int, ...] | None:
