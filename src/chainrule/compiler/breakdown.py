@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .native.section import Host
-from .native.segment import PARALLEL
+from .native.segment import parallel
 from .native.sharing import Call
 from .program.ir import Node, Program
 from .program.kinds import compute
@@ -180,7 +180,7 @@ def _planned(part: Planned) -> Part:
     kernels = [call.kernel for call in part.steps if isinstance(call, Call)]
     main = next((n for n in group.nodes if n.op not in ("map", "view")), group.nodes[-1])
     found = _part([k.name for k in kernels], _kind(group), main, group.nodes, sum(k.bytes for k in kernels))
-    found.chunks = max([k.chunks for k in kernels if k.chunks > 1 and k.flops + k.bytes // 4 >= PARALLEL], default=0)
+    found.chunks = max([k.chunks for k in kernels if parallel(k)], default=0)
     if group.kind == "loops" and group.shape:
         found.shape = _times(group.shape)
     return found
@@ -305,11 +305,13 @@ def _nothing(target: Target) -> Section:
     from .native.emitter import Module
     from .native.jit import compile_text
     from .native.section import Section
+    from .native.table import Table
 
     module = Module(target)
     module.function("nothing", "ptr %block", linkage="").ret()
     section = Section()
     section.name, section.memory, section.fixed, section.workspace, section.release = "nothing", {}, [], 0, False
+    section.table = Table.of([])
     section.changing = [Node("input", (), (1,), np.float64) for _ in range(4)]
     section.arguments = [Argument(n.shape, n.dtype) for n in section.changing]
     section.load(compile_text(module.text(), target))

@@ -193,8 +193,7 @@ class Native:
             if isinstance(step, Host):
                 out.append(step)
             else:
-                out.append(segment := Segment(self.module, step, len(out), self.memory, written))
-                segment.emit()
+                out.append(Segment(self.module, step, len(out), self.memory, written))
         return out
 
     def _runs(self, apart: bool) -> list[list[Call] | Host]:

@@ -11,6 +11,7 @@ from ..program.ir import Node
 from .call import DONE, Argument, Entry
 from .findings import raise_found
 from .jit import Library
+from .table import Table
 
 ALIGN = 64
 
@@ -23,11 +24,12 @@ class Host(NamedTuple):
 
 
 class Section:
-    """The function ``name`` of a library.
+    """The function ``name`` of a library, which walks a table of calls.
 
     ``changing`` are the nodes whose arrays :attr:`enter` takes, as ``arguments`` says; ``fixed`` those whose memory stays: arrays of
-    ``memory``, constants, and what stands for errors.  ``workspace`` is the bytes that the calling thread needs, ``pooled`` those that each
-    thread of the pool does, and ``release`` says whether other Python threads run meanwhile.
+    ``memory``, constants, and what stands for errors.  Both are the slots of ``table``, in this order.  ``workspace`` is the bytes that
+    the calling thread needs, ``pooled`` those that each thread of the pool does (None where no call goes to the pool), and ``release``
+    says whether other Python threads run meanwhile.
     """
 
     name: str
@@ -35,9 +37,10 @@ class Section:
     changing: Sequence[Node]
     fixed: Sequence[Node]
     arguments: Sequence[Argument]
+    table: Table
     workspace: int
     release: bool
-    pooled: int = 0
+    pooled: int | None = None
 
     @property
     def errors(self) -> bool:
@@ -46,22 +49,29 @@ class Section:
 
     def load(self, library: Library) -> None:
         """Make it callable: :attr:`enter` gives the status of :class:`~chainrule.compiler.native.call.Entry`."""
-        self.entry = Entry(library, self.name, self.arguments, len(self.fixed) + 1, release=self.release)
+        self.entry = Entry(library, self.name, self.arguments, 1, release=self.release)
         self.enter: Callable[..., int] = self.entry.enter
         self.status = np.zeros(3, np.int64)
-        for k, node in enumerate(self.fixed):
-            if node.op == "errors":
-                array = self.status
-            elif node.op == "const":
-                array = np.array(node.attrs["value"], order="C")
-            else:
-                array = self.memory[id(node)]
-            self.entry.bind(k, array)
-        if self.pooled:
-            from . import pool
+        space = aligned(max(ALIGN, self.workspace))
+        fixed = [self._lasting(node) for node in self.fixed]
+        table, *held = self.table.bound(
+            library.address, len(self.changing), [a.ctypes.data for a in fixed], space.ctypes.data, self._pool()
+        )
+        self.entry.bind(0, table)
+        self._held = [*fixed, space, *held]
 
-            pool.reserve(self.pooled)
-        self.entry.bind(len(self.fixed), aligned(max(ALIGN, self.workspace)))
+    def _lasting(self, node: Node) -> Any:
+        if node.op == "errors":
+            return self.status
+        return np.array(node.attrs["value"], order="C") if node.op == "const" else self.memory[id(node)]
+
+    def _pool(self) -> int:
+        if self.pooled is None:
+            return 0
+        from . import pool
+
+        pool.reserve(self.pooled)
+        return pool.address()
 
     def run(self, *arrays: Any) -> None:
         """Call it, whatever it takes."""

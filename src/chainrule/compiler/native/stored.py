@@ -20,6 +20,7 @@ from .call import Argument
 from .jit import load
 from .run import Plan, Runner, runner
 from .section import Host, Section, aligned
+from .table import Table
 from .target import Target, host
 
 _SETTINGS = ("CHAINRULE_CHECK",)  # of the environment: what changes the code that is written
@@ -107,7 +108,8 @@ class _Description:
     def _section(self, s: Section) -> Any:
         arguments = [(a.shape, None if a.dtype is None else name_of(a.dtype), a.written, a.fresh) for a in s.arguments]
         changing, fixed = [[self._number(n) for n in nodes] for nodes in (s.changing, s.fixed)]
-        return ("section", s.name, changing, fixed, arguments, s.workspace, s.pooled, s.release)
+        table = (s.table.kernels, s.table.words.tobytes(), s.table.what.tobytes())
+        return ("section", s.name, changing, fixed, arguments, table, s.workspace, s.pooled, s.release)
 
     def _host(self, s: Host) -> Any:
         inside = [(self._number(n), node_form(n, self._number)) for n in s.nodes]
@@ -175,12 +177,15 @@ class _Restoring:
         return node_of(form, self.nodes.__getitem__)
 
     def section(
-        self, name: str, changing: Sequence[int], fixed: Sequence[int], arguments: Sequence[Any], workspace: int, pooled: int, release: bool
-    ) -> Section:
+        self, name: str, changing: Sequence[int], fixed: Sequence[int], arguments: Sequence[Any], table: Sequence[Any], workspace: int,
+        pooled: int | None, release: bool,
+    ) -> Section:  # fmt: skip
         s = Section()
         s.name, s.memory, s.workspace, s.pooled, s.release = name, self.memory, workspace, pooled, release
         s.changing, s.fixed = [[self.nodes[k] for k in places] for places in (changing, fixed)]
         s.arguments = [Argument(shape, d if d is None else np.dtype(d), written, fresh) for shape, d, written, fresh in arguments]
+        kernels, words, what = table
+        s.table = Table(kernels, np.frombuffer(words, np.int64), np.frombuffer(what, np.int32))
         return s
 
     def host(self, inside: Sequence[Any], outputs: Sequence[int]) -> Host:
