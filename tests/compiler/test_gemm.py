@@ -300,6 +300,18 @@ def test_products_of_the_same_layout_share_their_tiles() -> None:
     assert len(module.text()) < 1.5 * before
 
 
+@pytest.mark.parametrize("a", [Layout(128, 1), Layout(1, 512)])
+def test_large_operands_are_asked_for_ahead(a: Layout) -> None:
+    """Rows: the next tile's; columns: rows that are some steps away.  What lies in the first cache anyway is not."""
+
+    def text(m: int) -> str:
+        module = Module(host())
+        emit(module, Gemm("float", m, 64, 128, a, Layout(64, 1), Layout(64, 1)), "product")
+        return module.text()
+
+    assert "@llvm.prefetch" in text(512) and "@llvm.prefetch" not in text(16)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="batch strides"):
         Gemm("float", 2, 2, 2, Layout(2, 1), Layout(2, 1), Layout(2, 1), (3,))

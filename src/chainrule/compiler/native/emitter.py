@@ -239,6 +239,12 @@ class Emitter:
             return ""
         return self.op(call)
 
+    def prefetch(self, pointer: str, index: Index, element: str, locality: int = 3) -> None:
+        """Have an element brought near, 3 as near as can be; it need not exist."""
+        at = self.op(f"getelementptr {element}, ptr {pointer}, i64 {index}")
+        self.module.declare("llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
+        self.call("llvm.prefetch.p0", f"ptr {at}", "i32 0", f"i32 {locality}", "i32 1")
+
     # -- integers that index -------------------------------------------------------------------------------------------
 
     def add(self, a: Index, b: Index) -> Index:

@@ -23,6 +23,9 @@ from .gemm_tile import Result, Tile, finish, load_lanes, sum_of_products
 from .kernel import Hook, Kernel, Place, open_kernel
 from .target import SIZES
 
+_AHEAD = 24  # steps from when a line is asked for until it is needed
+_FAR = 32_000  # bytes of A from which that pays
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -144,6 +147,7 @@ class _Writer:
         self.a_bytes = up(rows * (cuts.depth if self.by_columns else self.pitch) * self.size, 64) * 64 if cuts.pack_a else 0
         small = self.tile_rows * self.panels * spec.matrices <= 2 and spec.m * up(spec.n, cuts.lanes) * spec.k <= 256
         self.inline = small
+        self.fetches = not (small or cuts.pack_a) and spec.m * spec.k * spec.matrices * self.size >= _FAR
         self.made: dict[object, str] = {}
 
     @property
@@ -324,7 +328,9 @@ class _Writer:
         spec, kinds = self.spec, {"a": "ptr noalias readonly", "b": "ptr noalias readonly"}
         fixed = "_".join(f"{n}{v}" for n, (_, v) in values.items() if n not in passed)
         left, right = self.strides(tile)
-        name = f"tile_{tile.name}_{left[0]}_{left[1]}_{right[0]}_{right[1]}_{spec.c.rows}_{spec.c.columns}_{fixed}".replace("-", "m")
+        name = f"tile_{tile.name}_{left[0]}_{left[1]}_{right[0]}_{right[1]}_{spec.c.rows}_{spec.c.columns}_{fixed}{'f' * self.fetches}".replace(
+            "-", "m"
+        )
         if spec.hooks:
             name = f"{self.name}_{tile.name}"
         self.made[tile] = name
@@ -357,6 +363,8 @@ class _Writer:
         early = pointers() if on_a or on_b else []
 
         def left(i: int, k: Index) -> str:
+            if i == 0:
+                self.fetch(f, str(values["a"]), tile, k)
             at = f.gep(f.gep(str(values["a"]), f.mul(k, a_step), element), i * a_rows, element)
             value = f.load(element, at)
             return value if on_a is None else on_a(f, Place(element, f.add(row, i), f.add(k0, k), batch, 1, None, early), value)
@@ -376,3 +384,15 @@ class _Writer:
         place = Place(tile.type, row, column, batch, buffers=pointers() if spec.on_c else ())
         to = Result(str(values["c"]), spec.c.rows, spec.c.columns, place, spec.on_c)
         finish(f, tile, sums, to, str(values["more"]), str(values["last"]))
+
+    def fetch(self, f: Emitter, a: str, tile: Tile, k: Index) -> None:
+        """Step k brings near what is read of A some time later, where the processor does not foresee it."""
+        layout = self.spec.a
+        if not self.fetches:
+            return
+        if self.by_columns:  # lines of other pages, maybe all of one set of the first cache
+            later = f.mul(f.add(k, _AHEAD), layout.columns)
+            for i in dict.fromkeys((0, tile.rows - 1)):
+                f.prefetch(a, f.add(later, i), self.element, 2)
+        elif layout.columns == 1 and layout.rows == self.cuts.depth:  # the next tile, as much of it as of this one
+            f.prefetch(a, f.mul(f.add(k, self.cuts.depth), tile.rows), self.element)
