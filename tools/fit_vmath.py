@@ -102,6 +102,12 @@ ROWS: list[tuple[str, Callable[[Any], Any], Any, Any, int | None, int | None, Ca
     ("erfcx", erfcx, mp.mpf("-0.78"), mp.mpf("0.751"), None, 22, lambda q: 1),
 ]
 
+# In pieces around the multiples of a width, from 0 on: name, function, width, pieces, degree, and what of the function's value is taken
+# off before the fit (a power of 2, whose product with anything is exact).  For float32: a register holds a coefficient of all pieces.
+PIECES: list[tuple[str, Callable[[Any], Any], Any, int, int, Callable[[Any], Any]]] = [
+    ("erf", lambda x: mp.erf(x) / x, mp.mpf("0.2578125"), 16, 5, lambda y: mp.mpf(2) ** mp.floor(mp.log(y * mp.mpf("1.4"), 2))),
+]
+
 # Numbers in parts: name, element, value, bits of every part but the last, number of parts.  Few bits make products with small whole
 # numbers exact.
 PARTS: list[tuple[str, str, Any, int, int]] = [
@@ -139,6 +145,18 @@ def two_over_pi() -> list[int]:
     return [0, *[(bits >> (1216 - 64 * (k + 1))) & (2**64 - 1) for k in range(19)]]
 
 
+def in_pieces(function: Callable[[Any], Any], width: Any, count: int, degree: int, base: Callable[[Any], Any]) -> list[list[float]]:
+    """What is taken off in each piece, then the coefficients of the rest, the highest power first; each for all pieces."""
+    columns = []
+    for k in range(count):
+        middle = width * k
+        off = base(function(middle + width / 1000))
+        found, error = fit(lambda x: function(middle + x) - off, -width / 2 if k else 0, width / 2, degree, lambda x: 1)  # noqa: B023
+        print("piece", k, mp.nstr(mp.log(error, 2), 4), flush=True)
+        columns.append([float(off), *[float(np.float32(float(c))) for c in reversed(found)]])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
 def main() -> None:
     lines = []
     for name, function, low, high, single, double, weight in ROWS:
@@ -151,9 +169,17 @@ def main() -> None:
             lines += [f"        {c!r}," for c in numbers]
             lines.append("    ),")
             print(name, element, mp.nstr(mp.log(error, 2), 4), flush=True)
+    pieces: list[str] = []
+    for name, of_piece, width, count, degree, base in PIECES:
+        pieces.append(f'    "{name}": (')
+        for row in in_pieces(of_piece, width, count, degree, base):
+            pieces += ["        (", *[f"            {c!r}," for c in row], "        ),"]
+        pieces.append("    ),")
     parts = [f'    ("{name}", "{element}"): {tuple(split(value, element, bits, count))!r},' for name, element, value, bits, count in PARTS]
     words = [f"    0x{word:016X}," for word in two_over_pi()]
-    text = [*lines, "}", "", "# Numbers as sums of floats.", "PARTS: dict[tuple[str, str], tuple[float, ...]] = {", *parts, "}", ""]
+    text = [*lines, "}", "", "# What is taken off and the coefficients of the rest, by piece."]
+    text += ["PIECES: dict[str, tuple[tuple[float, ...], ...]] = {", *pieces, "}"]
+    text += ["", "# Numbers as sums of floats.", "PARTS: dict[tuple[str, str], tuple[float, ...]] = {", *parts, "}", ""]
     text += ["# 64 zero bits and then those of 2/π.", "TWO_OVER_PI = (", *words, ")", ""]
     TARGET.write_text(HEAD + "\n".join(text))
 

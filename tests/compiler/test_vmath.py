@@ -186,3 +186,13 @@ def test_huge_and_nearly_right_angles(element: str, name: str) -> None:
     off = ulps(r, want)
     worst = int(np.argmax(off))
     assert off[worst] <= ULPS[name][element == "double"], (x[worst], r[worst], want[worst])
+
+
+@pytest.mark.parametrize(("target", "lanes"), targets())
+def test_erf_ends_at_one(target: Target, lanes: int) -> None:
+    """Exactly, so that a gelu of what lies far below 0 is 0; and between the pieces that it is made of nothing jumps."""
+    erf = runner(target, "float", lanes or target.lanes("float"), "erf", NAMES)
+    far = np.concatenate([np.linspace(3.95, 30, 5000), [1e10, np.inf]]).astype(np.float32)
+    assert (erf(far) == 1).all() and (erf(-far) == -1).all()
+    x = np.linspace(0, 4, 200_000).astype(np.float32)
+    assert np.diff(erf(x)).min() >= -np.spacing(np.float32(1)), "a step down by more than a rounding"
