@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -311,3 +313,64 @@ def test_one_tensor_given_twice() -> None:
     assert writing(x, x).tolist() == [4.0, 4.0]
     assert writing(x, torch.ones(2)).tolist() == [3.0, 3.0]
     assert x.tolist() == [3.0, 3.0]
+
+
+def test_a_copy_of_a_compiled_module_has_the_copys_parameters() -> None:
+    model = torch.compile(torch.nn.Linear(3, 2))
+    x = torch.randn(4, 3)
+    with torch.no_grad():
+        for _ in range(4):
+            before = model(x)
+        other = copy.deepcopy(model)
+        other.weight.zero_()
+        other.bias.zero_()
+        assert torch.equal(other(x), torch.zeros(4, 2))
+        assert torch.equal(model(x), before)
+
+
+@torch.compile
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+def test_a_decorated_function_is_pickled_by_its_name() -> None:
+    x = torch.arange(3.0)
+    for _ in range(4):
+        doubled(x)
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    assert copy.deepcopy(doubled) is doubled
+
+
+def test_a_compiled_function_without_a_name_is_copied_to_be_compiled_anew() -> None:
+    run = settled(Counted(lambda x: x * 2), torch.ones(3))
+    other = copy.copy(run)
+    assert other.programs() == []
+    assert torch.equal(other(torch.ones(3)), run(torch.ones(3)))
+
+
+def test_several_kinds_of_calls_have_a_fast_function_each() -> None:
+    run = Counted(lambda x, by=2.0: x * by)
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((torch.ones(3),), {}),
+        ((torch.ones(4),), {}),
+        ((torch.ones(3),), {"by": torch.ones(3)}),
+    ]
+    for args, kwargs in calls * 3:
+        run(*args, **kwargs)
+    run.long = 0
+    for args, kwargs in calls:
+        assert torch.equal(run(*args, **kwargs), run.function(*args, **kwargs))
+    assert run.long == 0
+    run.forget()
+    run(torch.ones(3))
+    assert run.long == 1
+
+
+def test_what_an_enclosing_function_binds_anew_is_noticed() -> None:
+    factor = torch.full((3,), 2.0)
+    run = settled(Counted(lambda x: x * factor), torch.ones(3))
+    factor = torch.full((3,), 5.0)
+    assert torch.equal(run(torch.ones(3)), factor)
+    del run.function.__closure__[0].cell_contents
+    with pytest.raises(NameError, match="factor"):
+        run(torch.ones(3))

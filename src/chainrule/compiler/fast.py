@@ -2,18 +2,20 @@
 
 It is written out as Python text for each form, since asking in general what a tensor is takes longer than a small program runs.
 Whatever it does not expect makes it give :data:`MISS` before anything has happened; then the call goes the long way.
+A small program's is written as a method too, which Python calls without another function in between.
 """
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
-from ..core.mutation import LAST, Steps, root, written_by_step
+from ..core.mutation import LAST, UNTOLD, Steps, root, written_by_step
 from ..core.node import LEAF, Slot, next_order
 from ..core.tensor import Tensor, new
 from ..utils import _pytree as pytree
@@ -28,6 +30,15 @@ from .native.run import maker
 MISS: Any = object()
 
 Fast = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Forms(NamedTuple):
+    """A function of (args, kwargs) that gives its result or :data:`MISS`, and a compiled function's ``__call__`` that begins with it."""
+
+    attempt: Fast
+    call: Callable[..., Any] | None = None
+
+
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
 
 
@@ -38,8 +49,8 @@ class Unfit(Exception):
     """A form that has to go the long way."""
 
 
-def fast(variant: Variant, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Fast | None:
-    """The function for calls like this one (``owner`` is the compiled function); None where there is none."""
+def fast(variant: Variant, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Forms | None:
+    """The forms for calls like this one (``owner`` is the compiled function); None where there are none."""
     try:
         made = _Text(variant, surroundings, args, kwargs, owner).made()
         return made or _Text(variant, surroundings, args, kwargs, owner, by_name=False).made()
@@ -61,14 +72,18 @@ class _Text:
         self.varying: set[int] = owner.varying
         self.counted = 0  # numbers among the arguments
         self.numbers: list[str] = []  # the names of those that vary
+        self.small = False  # whether a call in between would be a part of its time
         self.around, names = surroundings.globals if by_name else ({}, [])
         self.foreign = {name for name, _, _ in names}
         self._modes()
         self._arguments(args, kwargs)
         for name, value, mark in names:
             self._miss(f"{name} is not {value} and _mark({name}) != {mark}")
+        self.cells: dict[str, types.CellType] = {}  # what the function shares with those that the user's is inside of
         for check in surroundings.conditions:
-            if not by_name or check not in surroundings.named_globally:
+            if check in surroundings.cells:
+                self._cell(*surroundings.cells[check])
+            elif not by_name or check not in surroundings.named_globally:
                 self._miss(check)
         self._program(owner)
 
@@ -81,23 +96,36 @@ class _Text:
         self.guards.append("    " + line)
 
     def _miss(self, condition: str) -> None:
-        self._look(f"if {condition}: return MISS")
+        self._look(f"if {condition}: break")
 
     def _then(self, *lines: str) -> None:
         self.effects += ["  " + line for line in lines]
 
-    def made(self) -> Fast | None:
-        """The function; None where it has a name of its own that its surroundings have too."""
-        body = ["def fast(args, kwargs):", "  try:", *self.guards, "  except LOST:", "    return MISS", *self.effects]
-        given = ", ".join(self.space)
-        text = "\n".join([f"def make({given}):", *["  " + line for line in body], "  return fast"])
+    def made(self) -> Forms | None:
+        """The function's forms; None where it has a name of its own that its surroundings have too."""
+        attempt = self._function("args, kwargs", "MISS")
+        call = self._function("self, /, *args, **kwargs", "self._call(args, kwargs)") if self.small else None
+        return Forms(attempt, call) if attempt and (call or not self.small) else None
+
+    def _function(self, parameters: str, otherwise: str) -> Any:
+        """What takes these, and gives ``otherwise`` where something is not as it was; None as of :meth:`made`."""
+        looks = ["while True:", "  try:", *["  " + line for line in self.guards], "  except LOST:", "    break"]
+        body = [f"def fast({parameters}):", *["  " + line for line in [*looks, *self.effects, f"return {otherwise}"]]]
+        text = "\n".join([f"def make({', '.join(self.space)}):", *["  " + line for line in body], "  return fast"])
         made: dict[str, Any] = {}
         exec(text, self.around, made)  # what the function's module names is a look-up that Python knows how to keep
-        function: Fast = made["make"](*self.space.values())
-        code = function.__code__
+        own = made["make"](*self.space.values())
+        code = own.__code__
         if not self.foreign.isdisjoint([*code.co_varnames, *code.co_freevars, *code.co_cellvars]):
             return None
-        return function
+        closure = tuple([self.cells.get(name, cell) for name, cell in zip(code.co_freevars, own.__closure__, strict=True)])
+        return types.FunctionType(code, own.__globals__, own.__name__, None, closure)
+
+    def _cell(self, cell: types.CellType, value: str, mark: str) -> None:
+        """A variable of an enclosing function: a variable of this one's too, read as Python reads its own."""
+        name = self.named(None)
+        self.cells[name] = cell
+        self._miss(f"{name} is not {value} and _mark({name}) != {mark}")
 
     # -- what is looked at -------------------------------------------------------------------------------------------------
 
@@ -235,6 +263,7 @@ class _Text:
             self._look(f"r{k} = {self.named(maker(node))}()")
         self._miss(f"{self.named(segment.entry.preset(preset, self.apart))}({', '.join(passed)})")
         self.space["segment"] = segment
+        self.small = not segment.release
         if segment.errors:
             self._then("segment.check()")
 
@@ -275,7 +304,7 @@ class _Text:
         if stored and all(s is not None for s in stored):
             steps = Steps(stored, "a compiled program", None if code is None else (code, 0))
             name, orders = self.named(steps), self.named(steps.orders)
-            self._then(f"if {name}.lost or len({orders}) > 64: {name}.begin()")
+            self._then(f"if {name}.lost or len({orders}) > {UNTOLD}: {name}.begin()")
             self._then(f"{self.named(LAST)}.order = order = {self.named(next_order)}()", f"{orders}.append(order)")
         elif stored:
             self.space["written_by_step"] = written_by_step

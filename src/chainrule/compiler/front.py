@@ -25,7 +25,7 @@ from .capture.staged import Missed
 from .capture.trace import CALL
 from .capture.variant import Variant
 from .capture.window import layout
-from .fast import MISS, Fast, fast
+from .fast import MISS, Fast, Forms, fast
 from .program.execute import prepare
 from .program.ir import Program
 from .state import LIVE, STANCE
@@ -50,7 +50,7 @@ class _Kept:
     def __init__(self, variant: Variant, surroundings: Surroundings) -> None:
         self.variant = variant
         self.surroundings = surroundings
-        self.fast: Fast | None = None
+        self.fast: Forms | None = None
         self.made = 0  # how often: anew where a parameter got other memory
 
 
@@ -69,12 +69,19 @@ class Compiled:
         self._count = 0
         self._warned = False
         self._fast: tuple[Fast, ...] = ()
+        self._kind = type(self)
         self._places: dict[tuple[int, Any], Spot] = {}  # of numbers that have been seen to vary
         self.varying: set[int] = set()  # and which of the numbers among the arguments
         LIVE.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        """By its name where that is what the function's module calls it, else the function, to be compiled anew."""
+        function = self.function
+        named = getattr(sys.modules.get(getattr(function, "__module__", "")), getattr(function, "__qualname__", ""), None)
+        return function.__qualname__ if named is self else (_anew, (function, self.fullgraph))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for attempt in self._fast:
@@ -109,7 +116,7 @@ class Compiled:
                 if kept.made < _MADE:
                     kept.made += 1
                     kept.fast = fast(kept.variant, kept.surroundings, args, kwargs, self)
-                    self._fast = tuple([k.fast for among in self.kept.values() for k in among if k.fast is not None])
+                    self._hurry()
                 return kept.variant(tensors)
         if self._failures.get(key, 0) >= _TRIES or (self.kept and stance == "eager_on_recompile"):
             return self.function(*args, **kwargs)
@@ -118,6 +125,15 @@ class Compiled:
         if self._vary(full):
             key, CALL.arguments = without(full, self.varying)
         return self._capture(key, args, kwargs, tensors)
+
+    def _hurry(self) -> None:
+        """Let calls begin with the fast functions; where there is one, of a small program, it is the ``__call__`` of a class of its own."""
+        forms = [k.fast for among in self.kept.values() for k in among if k.fast is not None]
+        self._fast = tuple([form.attempt for form in forms])
+        call = forms[0].call if len(forms) == 1 else None
+        about = {"__slots__": (), "__module__": __name__, "__doc__": Compiled.__doc__, "__call__": call}
+        kind = self._kind
+        self.__class__ = kind if call is None else type(kind.__name__, (kind,), about)
 
     def _vary(self, key: Any) -> bool:
         """Find the numbers among the arguments that are not what they were; whether there are any."""
@@ -224,7 +240,7 @@ class Compiled:
     def forget(self) -> None:
         """Drop all programs, and what is known of arguments that have none."""
         self.kept.clear()
-        self._fast = ()
+        self._hurry()
         self.reasons.clear()
         self._failures.clear()
         self.splits.clear()
@@ -232,6 +248,10 @@ class Compiled:
         self.varying.clear()
         self._count = 0
         self._warned = False
+
+
+def _anew(function: Callable[..., Any], fullgraph: bool) -> Compiled:
+    return Compiled(function, fullgraph=fullgraph)
 
 
 def compiled(model: Any, *, fullgraph: bool = False) -> Any:

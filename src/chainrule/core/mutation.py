@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ import numpy as np
 from .node import Node, next_order
 
 PACKAGE = __file__.rsplit("/core/", 1)[0].rsplit("\\core\\", 1)[0]
+
+KEPT = 64  # writes that a record remembers the order of, at most
+UNTOLD = 256  # writes of a compiled program that are noted before its arrays are told
 
 
 class Write:
@@ -32,15 +36,16 @@ class Write:
         self.guard: Any = None
         self.recent: list[int] = []
 
-    def note(self, order: int, operation: str, where: Place | None) -> None:
-        """Remember the last write, and enough of those before it to count back."""
-        self.order = order
+    def note(self, orders: Sequence[int], operation: str, where: Place | None) -> None:
+        """Count writes, remember the last, and enough of those before it to count back."""
+        self.count += len(orders)
+        self.order = orders[-1]
         self.operation = operation
         self.where = where
         recent = self.recent
-        recent.append(order)
-        if len(recent) > 64:  # a parameter is written at every step
-            del recent[:32]
+        recent += orders
+        if len(recent) > KEPT:  # a parameter is written at every step
+            del recent[: -KEPT // 2]
 
     def settle(self) -> None:
         """Take in what a compiled program has written."""
@@ -66,7 +71,7 @@ class Steps:
 
     def note(self) -> None:
         """All have been written."""
-        if self.lost or len(self.orders) > 64:
+        if self.lost or len(self.orders) > UNTOLD:
             self.begin()
         LAST.order = order = next_order()
         self.orders.append(order)
@@ -80,10 +85,9 @@ class Steps:
     def settle(self) -> None:
         orders = self.orders.copy()
         self.orders.clear()
-        for write in self.entries:
-            write.count += len(orders)
-            for order in orders:
-                write.note(order, self.operation, self.where)
+        if orders:
+            for write in self.entries:
+                write.note(orders, self.operation, self.where)
 
     def _claim(self) -> None:
         for write in self.entries:
@@ -192,9 +196,8 @@ _NUMBERS = _Numbers()
 def written(value: Any, operation: str) -> None:
     """Note that the memory of ``value`` (an array, or a NumPy scalar that is being replaced) has been overwritten."""
     write = _entry(value)
-    write.count += 1
     LAST.order = order = next_order()
-    write.note(order, operation, user_place())
+    write.note((order,), operation, user_place())
 
 
 def carry(old: Any, new: Any) -> None:
@@ -253,6 +256,4 @@ def written_by_step(values: list[Any], operation: str) -> None:
     order = LAST.order = next_order()
     where = user_place()
     for value in values:
-        write = _entry(value)
-        write.count += 1
-        write.note(order, operation, where)
+        _entry(value).note((order,), operation, where)

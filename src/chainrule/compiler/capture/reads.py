@@ -46,6 +46,8 @@ class Surroundings:
         #: the names that the function's module has, of which the function reads some: (name, the name of its value, that of its mark)
         self.globals: tuple[dict[str, Any], list[tuple[str, str, str]]] = (_globals(function), [])
         self.named_globally: set[str] = set()  # the conditions that say the same
+        #: the variables of enclosing functions: (the cell, the name of its value, that of its mark), by the condition that says the same
+        self.cells: dict[str, tuple[types.CellType, str, str]] = {}
         self._looked_up: set[tuple[str, int]] = set()
         self._last = ("", "")
         self.why: list[str] = []
@@ -289,6 +291,7 @@ class Surroundings:
             return
         if not self._varies(cell, None, cell.cell_contents):
             self._expect("{}.cell_contents", cell)
+            self.cells[self.conditions[-1]] = (cell, *self._last)
 
     def _code(self, code: types.CodeType, space: dict[str, Any], depth: int) -> None:
         self._names.update(code.co_names)
