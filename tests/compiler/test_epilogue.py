@@ -1,4 +1,4 @@
-"""Elementwise work on products, done before they are written: which groups become one, and that their kernels compute the same."""
+"""Elementwise work on products and convolutions, done before they are written: which groups become one, and what their kernels compute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from chainrule.compiler.program import make
 from chainrule.compiler.program.execute import execute
 from chainrule.compiler.program.ir import Node, Program
-from chainrule.compiler.program.spec import verify
+from chainrule.compiler.program.spec import Window, verify
 from chainrule.compiler.schedule.epilogue import parted
 from chainrule.compiler.schedule.fuse import fuse
 
@@ -163,6 +163,80 @@ def test_rows_that_are_cut_are_left_to_a_loop() -> None:
     (group,) = fuse(program)
     product, loop = parted(group)
     assert product.nodes == product.outputs == group.nodes[:1] and loop.nodes == loop.outputs == group.nodes[1:]
+    check(program)
+
+
+WINDOWS = {
+    "channels in lanes": ((3, 4, 9, 10), (20, 4, 3, 3), Window((1, 1), ((1, 1), (1, 1)), (1, 1), 1)),
+    "pixels in lanes": ((2, 3, 12, 40), (2, 3, 5, 5), Window((1, 1), ((2, 2), (2, 2)), (1, 1), 1)),
+    "stride": ((2, 4, 11, 13), (6, 4, 3, 3), Window((2, 3), ((1, 1), (0, 0)), (1, 1), 1)),
+    "groups": ((2, 6, 8, 8), (4, 3, 3, 3), Window((1, 1), ((1, 1), (1, 1)), (2, 2), 2)),
+    "one pixel": ((5, 4, 3, 3), (7, 4, 3, 3), Window((1, 1), ((0, 0), (0, 0)), (1, 1), 1)),
+    "one axis": ((3, 2, 50), (4, 2, 5), Window((1,), ((2, 2),), (1,), 1)),
+    "many chunks": ((16, 16, 20, 20), (32, 16, 3, 3), Window((1, 1), ((1, 1), (1, 1)), (1, 1), 1)),
+}
+
+
+def by_channel(m: Made, shape: tuple[int, ...], axis: int = 1) -> Node:
+    return make.expand(m.input(*[n if k == axis else 1 for k, n in enumerate(shape)]), shape)
+
+
+@pytest.mark.parametrize("bits", [None, 256, 128])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_bias_activation_and_mask_of_a_convolution(name: str, dtype: Any, bits: int | None) -> None:
+    images, weights, at = WINDOWS[name]
+    m = Made(dtype)
+    z = make.conv(m.input(*images), m.input(*weights), at)
+    z = make.apply("add", z, by_channel(m, z.shape))
+    program = m.program([make.apply("maximum", z, make.expand(m.number(0), z.shape)), make.apply("gt", z, m.number(0))])
+    assert kinds(program) == [("conv", 4)]
+    check(program, bits)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_batch_norm_with_known_statistics_and_a_residual(name: str) -> None:
+    images, weights, at = WINDOWS[name]
+    m = Made()
+    z = make.conv(m.input(*images), m.input(*weights), at)
+    r = make.apply("add", make.apply("mul", make.apply("sub", z, by_channel(m, z.shape)), by_channel(m, z.shape)), m.input(*z.shape))
+    program = m.program([r])
+    assert kinds(program) == [("conv", 4)]
+    check(program)
+
+
+@pytest.mark.parametrize("bits", [None, 256, 128])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_masked_gradients_of_images(name: str, bits: int | None) -> None:
+    images, weights, at = WINDOWS[name]
+    m = Made()
+    results = make.conv(m.input(*images), m.input(*weights), at).shape
+    z = make.conv_input(m.input(*results), m.input(*weights), images, at)
+    mask = make.apply("le", m.input(*images), m.number(0))
+    r = make.apply("where", mask, make.expand(m.number(0), z.shape), z)
+    program = m.program([r])
+    assert kinds(program) == [("conv", 3)]
+    check(program, bits)
+
+
+@pytest.mark.parametrize("bits", [None, 256, 128])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_scaled_gradients_of_weights(name: str, bits: int | None) -> None:
+    images, weights, at = WINDOWS[name]
+    m = Made()
+    results = make.conv(m.input(*images), m.input(*weights), at).shape
+    z = make.conv_weight(m.input(*results), m.input(*images), weights, at)
+    program = m.program([make.apply("add", make.apply("mul", z, by_channel(m, z.shape, 0)), m.input(*weights)), z])
+    assert kinds(program) == [("conv", 3)]
+    check(program, bits)
+
+
+def test_what_differs_within_a_row_of_an_image_is_left_to_a_loop() -> None:
+    m = Made()
+    z = make.conv(m.input(2, 3, 6, 6), m.input(4, 3, 3, 3), WINDOWS["channels in lanes"][2])
+    program = m.program([make.apply("add", z, make.expand(m.input(6), z.shape))])
+    (group,) = fuse(program)
+    assert [g.kind for g in parted(group)] == ["conv", "loops"]
     check(program)
 
 

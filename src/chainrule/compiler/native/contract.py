@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from ..program.ir import Node, row_major
 from ..schedule.group import Group
@@ -24,10 +25,23 @@ def contraction(module: Module, group: Group, inside: Sequence[Node]) -> tuple[K
     ``inside`` are the group's nodes with the views between them.  Raises KeyError for a dtype, and ValueError for an operand or a rank,
     that has no kernel; NotAffine for an epilogue that has none.
     """
-    if group.kind != "matmul":
-        return _conv(module, group.nodes[0])
-    product = next(n for n in group.nodes if n.op == "matmul")
-    return _matmul(module, product, Epilogue(product, inside, group.outputs, 3) if len(group.nodes) > 1 else None)
+    product = next(n for n in group.nodes if n.op in _EMIT)
+    after = None
+    if len(group.nodes) > 1:
+        after = Epilogue(product, _matrix(product), inside, group.outputs, 3)
+    kernel, operands = _EMIT[product.op](module, product, after)
+    if after is None:
+        return kernel, [*operands, (product, 0)]
+    kernel = replace(kernel, bytes=kernel.bytes + sum(n.bytes for n in after.buffers))
+    return kernel, [*operands, (after.result, 0), *[(n, 0) for n in after.buffers]]
+
+
+def _matrix(product: Node) -> tuple[int, int]:
+    """Rows and columns that the hook's places count in: of a convolution channels, and the positions in a channel."""
+    shape = product.shape
+    if product.op == "matmul":
+        return shape[-2], shape[-1]
+    return (shape[0], prod(shape[1:])) if product.op == "conv_weight" else (shape[1], prod(shape[2:]))
 
 
 def _laid_out(x: Node) -> tuple[Node, tuple[int, ...], int]:
@@ -41,23 +55,23 @@ def _laid_out(x: Node) -> tuple[Node, tuple[int, ...], int]:
 
 
 def _matmul(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel, list[Pointer]]:
+    """The kernel, and what its pointers to operands are to."""
     a, b = node.args
     element = _ELEMENT[node.dtype.name]
     (base_a, steps_a, start_a), (base_b, steps_b, start_b) = _laid_out(a), _laid_out(b)
     steps = row_major(node.shape)
     in_a, in_b, in_c = [Layout(s[-2], s[-1], s[:-2]) for s in (steps_a, steps_b, steps)]
-    more = [] if after is None else after.buffers
     spec = Gemm(
-        element, node.shape[-2], node.shape[-1], a.shape[-1], in_a, in_b, in_c, batch=node.shape[:-2], buffers=3 + len(more), on_c=after
+        element, node.shape[-2], node.shape[-1], a.shape[-1], in_a, in_b, in_c, batch=node.shape[:-2], buffers=_pointers(after), on_c=after
     )  # fmt: skip
-    kernel = gemm.emit(module, spec, module.fresh("product"))
-    if more:
-        kernel = replace(kernel, bytes=kernel.bytes + sum(n.bytes for n in more))
-    result = node if after is None else after.result
-    return kernel, [(base_a, start_a), (base_b, start_b), (result, 0), *[(n, 0) for n in more]]
+    return gemm.emit(module, spec, module.fresh("product")), [(base_a, start_a), (base_b, start_b)]
 
 
-def _conv(module: Module, node: Node) -> tuple[Kernel, list[Pointer]]:
+def _pointers(after: Epilogue | None) -> int:
+    return 3 if after is None else 3 + len(after.buffers)
+
+
+def _conv(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel, list[Pointer]]:
     kind = {"conv": "forward", "conv_input": "data", "conv_weight": "weight"}[node.op]
     first, second = node.args
     images, weights = {"forward": (first, second), "data": (node, second), "weight": (second, node)}[kind]
@@ -73,11 +87,14 @@ def _conv(module: Module, node: Node) -> tuple[Kernel, list[Pointer]]:
     spec = conv.Conv(
         _ELEMENT[node.dtype.name], images.shape[0], images.shape[1], weights.shape[0], pair(images.shape[2:], 1),
         pair(weights.shape[2:], 1), pair(attrs["stride"], 1), pair(tuple([p for p, _ in attrs["padding"]]), 0),
-        pair(attrs["dilation"], 1), attrs["groups"], kind,  # type: ignore[arg-type]
+        pair(attrs["dilation"], 1), attrs["groups"], kind, _pointers(after), after,  # type: ignore[arg-type]
     )  # fmt: skip
     kernel = conv.emit(module, spec, module.fresh("convolution"))
     operands = (first, second) if kind != "weight" else (second, first)
-    return kernel, [*[(x, 0) for x in operands], (node, 0)]
+    return kernel, [(x, 0) for x in operands]
+
+
+_EMIT = {"matmul": _matmul, "conv": _conv, "conv_input": _conv, "conv_weight": _conv}
 
 
 __all__ = ["contraction"]

@@ -112,7 +112,7 @@ class Native:
         try:
             calls = calls_of(self.sharing, group)
         except REFUSED as error:
-            if group.kind == "matmul" and len(group.nodes) > 1:
+            if group.kind in ("matmul", "conv") and len(group.nodes) > 1:
                 for part in parted(group):
                     self._plan(part)
                 return

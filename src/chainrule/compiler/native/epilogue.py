@@ -1,9 +1,8 @@
-"""What is done to a product on its way to memory, as code for the hook of :class:`.gemm.Gemm`."""
+"""What is done to a product on its way to memory, as code for the hook of :class:`.gemm.Gemm` or :class:`.conv.Conv`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 from ..program.ir import Node, row_major
 from .emitter import Emitter, parts
@@ -18,20 +17,22 @@ from .numbers import pack
 class Epilogue:
     """Nodes that are computed of a product's elements, and stored with it or in its place.
 
-    ``nodes`` are those of the group with the views between them, and ``outputs`` what is stored.  ``result`` is whose memory the product's
-    kernel writes; ``buffers`` are the nodes whose memory the hook's pointers have to be to, from the kernel's pointer ``first`` on.
-    Raises NotAffine where the elements do not correspond to the product's, or lie where vectors along its rows cannot find them.
+    ``nodes`` are those of the group with the views between them, and ``outputs`` what is stored.  The places of the product's elements
+    are in matrices of ``rows`` × ``columns``.  ``result`` is whose memory the product's kernel writes; ``buffers`` are the nodes whose
+    memory the hook's pointers have to be to, from the kernel's pointer ``first`` on.  Raises NotAffine where the elements do not
+    correspond to the product's, or lie where vectors along its rows cannot find them.
     """
 
-    def __init__(self, product: Node, nodes: Sequence[Node], outputs: Sequence[Node], first: int) -> None:
-        self.product = product
+    def __init__(self, product: Node, matrix: tuple[int, int], nodes: Sequence[Node], outputs: Sequence[Node], first: int) -> None:
+        self.rows, self.columns = matrix
+        self.lines = product.size // self.columns
         inside = {id(n) for n in nodes if n is not product}
         after = [n for n in outputs if n is not product]
         low = Lowering(inside, product.shape, ()).lower(lambda low: [low.stored(n) for n in after])
         self.domain = low.domain
         self.loads = [e for e in walk([s.value for s in low.stores]) if e.kind == "load" and e.node is product]
         natural = Affine(tuple([s if n > 1 else 0 for s, n in zip(row_major(self.domain), self.domain)]))
-        if low.checked or any(e.at != natural for e in self.loads) or self.domain[-1] % product.shape[-1]:
+        if low.checked or any(e.at != natural for e in self.loads) or self.domain[-1] % self.columns:
             raise NotAffine
         self.stores = low.stores
         self.taken: Store | None = None
@@ -62,12 +63,10 @@ class Epilogue:
     def _locate(self, ev: Evaluator, place: Place) -> None:
         """Coordinates of the first lane; the last axis is one row of the product, or some."""
         f = ev.f
-        rows, columns = self.product.shape[-2:]
-        line = f.add(f.mul(place.batch, rows), place.row)
-        each = self.domain[-1] // columns
-        total = prod(self.product.shape[:-1])
-        ev.coordinates[-1] = f.add(f.mul(f.rem(line, each) if each < total else line, columns), place.column)
-        rest, count = f.div(line, each), total // each
+        line = f.add(f.mul(place.batch, self.rows), place.row)
+        each = self.domain[-1] // self.columns
+        ev.coordinates[-1] = f.add(f.mul(f.rem(line, each) if each < self.lines else line, self.columns), place.column)
+        rest, count = f.div(line, each), self.lines // each
         for j in range(len(self.domain) - 2, -1, -1):
             ev.coordinates[j] = f.rem(rest, self.domain[j]) if self.domain[j] < count else rest
             rest, count = f.div(rest, self.domain[j]), count // self.domain[j]

@@ -1,4 +1,4 @@
-"""Elementwise work on a product, done while the product is in registers.
+"""Elementwise work on a product or a convolution, done while its results are in registers.
 
 A bias, an activation's mask, a residual: a group of cheap elementwise nodes that reads a product where its own elements lie becomes part of
 the product's group, which saves a pass over the result, and the product's memory too where nobody else reads it.  The group runs in the
@@ -25,7 +25,7 @@ _CHEAP = frozenset(
 def with_epilogues(program: Program, groups: Sequence[Group]) -> list[Group]:
     """The groups, with elementwise ones joined to the products that they read."""
     found: list[Group | None] = list(groups)
-    made = {id(g.nodes[0]): k for k, g in enumerate(groups) if g.kind == "matmul"}
+    made = {id(g.nodes[0]): k for k, g in enumerate(groups) if g.kind in ("matmul", "conv")}
     if not made:
         return list(groups)
     reads = [expanded(g)[1] for g in groups]
@@ -42,7 +42,7 @@ def with_epilogues(program: Program, groups: Sequence[Group]) -> list[Group]:
             kept = id(product) in wanted or len(readers[id(product)]) > 1
             if id(product) in made and readers[id(product)][0] == k and _fits(group, product, kept):
                 outputs = (*group.outputs, product) if kept else group.outputs
-                found[k] = Group("matmul", (product, *group.nodes), outputs, product.shape)
+                found[k] = Group(groups[made[id(product)]].kind, (product, *group.nodes), outputs, product.shape)
                 found[made.pop(id(product))] = None
                 break
     return [g for g in found if g is not None]
@@ -53,7 +53,7 @@ def parted(group: Group) -> list[Group]:
     product, *rest = group.nodes
     after = tuple([n for n in group.outputs if n is not product])
     shape = max((n.shape for n in after), key=prod)
-    return [Group("matmul", (product,), (product,), product.shape), Group("loops", tuple(rest), after, shape)]
+    return [Group(group.kind, (product,), (product,), product.shape), Group("loops", tuple(rest), after, shape)]
 
 
 def _simple(group: Group) -> bool:
@@ -67,7 +67,9 @@ def _simple(group: Group) -> bool:
 
 def _fits(group: Group, product: Node, kept: bool) -> bool:
     """Whether each element needs the product's element in the same place, and one result can take the product's memory."""
-    if prod(group.shape) != product.size or product.shape[-1] == 1 or not (kept or any(n.dtype == product.dtype for n in group.outputs)):
+    if product.op == "matmul" and product.shape[-1] == 1:  # lanes run along the rows
+        return False
+    if prod(group.shape) != product.size or not (kept or any(n.dtype == product.dtype for n in group.outputs)):
         return False
     for x in [a for n in group.nodes for a in n.args if base_of(a) is product]:
         while x is not product:
