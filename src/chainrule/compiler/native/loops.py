@@ -7,7 +7,8 @@ outside.  A :class:`Call` is a kernel and the nodes whose memory its pointers ar
 :data:`ERRORS` stands for the three int64 of :mod:`.findings`, to which a kernel writes that it met an index out of bounds.
 A node ``temp`` among a call's stands for memory that only these calls use.  :func:`fits` says whether a group can be one.
 
-The reductions of a group run over the same axes of the same shape, and every output has that shape or a reduction's.  What is reduced
+The reductions of a group run over the same axes of the same shape (but see ``loops_columns.py``), and every output has that shape or a
+reduction's.  What is reduced
 may be used again along the reduced axes (softmax, layer normalisation): then the row is walked once more, and what is dear to compute
 is kept in the workspace in between.
 """
@@ -54,8 +55,8 @@ def lowered(nodes: Sequence[Node], outputs: Sequence[Node]) -> Lowered:
     if reductions:
         shape, axes = reductions[0].args[0].shape, reductions[0].attrs["axes"]
     else:
-        shape, axes = max((n.shape for n in outputs), key=prod), ()
-    return Lowering(inside, shape, axes).lower(lambda low: [low.stored(n) for n in outputs])
+        shape, axes = max((n.args[0].shape if n.op == "concat" else n.shape for n in outputs), key=prod), ()
+    return Lowering(inside, shape, axes).lower(lambda low: [s for n in outputs for s in low.stores(n)])
 
 
 def fits(nodes: Sequence[Node], outputs: Sequence[Node]) -> bool:
@@ -69,7 +70,11 @@ def fits(nodes: Sequence[Node], outputs: Sequence[Node]) -> bool:
 
 def emit(module: Module, name: str, nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Call]:
     """Write the group's kernels into the module; ValueError where it does not :func:`fits`."""
+    from . import loops_columns
+
     try:
+        if (columns := loops_columns.plan(nodes)) is not None:
+            return loops_columns.calls(module, name, nodes, outputs, columns)
         low = lowered(nodes, outputs)
     except NotAffine:
         raise ValueError(f"{outputs[0]!r} and what belongs to it cannot be computed in one loop nest") from None
@@ -151,7 +156,7 @@ class Nest:
 
     def write(self) -> Call:
         low = self.low
-        buffers = [*low.loads, *[s.node for s in low.stores if s.node not in low.loads]]
+        buffers = list(dict.fromkeys([*low.loads, *[s.node for s in low.stores]]))
         buffers += [ERRORS] if low.checked else []
         f, pointers = open_kernel(self.module, self.name, len(buffers))
         self.f = f

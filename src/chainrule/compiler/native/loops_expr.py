@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -158,6 +159,20 @@ class Lowering:
         """A node of the group whose value goes to its own memory."""
         at = self.natural(node)
         return Store(self.value(node, at), node, at)
+
+    def stores(self, node: Node) -> list[Store]:
+        """The same, where a concatenation's pieces are the values at a point."""
+        if node.op != "concat":
+            return [self.stored(node)]
+        axis, steps = node.attrs["axis"], row_major(node.shape)
+        starts = accumulate([a.shape[axis] * steps[axis] for a in node.args], initial=0)
+        return [self.moved(a, node, steps, start) for a, start in zip(node.args, starts)]
+
+    def moved(self, x: Node, to: Node, strides: Sequence[int], offset: int) -> Store:
+        """``x``, which has an element for each point, to the places that a view of ``to`` has."""
+        at = self.everywhere()
+        places = coordinates(at, self.domain, x.shape)
+        return Store(self.value(x, at), to, viewed(places, strides, offset, len(self.grid)))
 
     def value(self, node: Node, at: Affine) -> Expr:
         """The node's value at a position of its row-major order."""

@@ -17,7 +17,7 @@ from .kernel import Kernel, open_kernel
 from .lanes import Lanes
 from .loops import ERRORS, WORK, Call, Nest
 from .loops_expr import Lowered, Lowering, NotAffine, Store
-from .loops_index import Affine, coordinates, viewed
+from .loops_index import Affine
 from .loops_value import Evaluator
 from .numbers import in_memory, in_register, narrow, number, pack, settled, unpack
 
@@ -72,13 +72,7 @@ class _Move:
 
     def _into(self, x: Node, strides: Sequence[int], offset: int) -> list[Call]:
         """``x`` to the places of a view of the node."""
-
-        def wanted(low: Lowering) -> list[Store]:
-            at = low.everywhere()
-            places = coordinates(at, low.domain, x.shape)
-            return [Store(low.value(x, at), self.node, viewed(places, strides, offset, len(low.grid)))]
-
-        return self._nest(Lowering(self.inside, x.shape, ()).lower(wanted))
+        return self._nest(Lowering(self.inside, x.shape, ()).lower(lambda low: [low.moved(x, self.node, strides, offset)]))
 
     # -- one element after the other -----------------------------------------------------------------------------------
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..program.ir import Program
+from .pieces import apart
 from .products import joined
 from .simplify import simplify
 
 
 def improved(program: Program) -> Program:
     """The program as engines want it."""
-    return joined(simplify(program))
+    return joined(apart(simplify(program)))

@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from math import prod
 
 from ..program.ir import Node, Program, Shape
+from .columns import with_columns
 from .epilogue import with_epilogues
 from .group import TRANSPARENT, Group, Kind
 from .reads import base_of
 
 _CONTRACTIONS = frozenset({"conv", "conv_input", "conv_weight"})
 LEAVES = frozenset({"input", "scalar", "const"})
+PIECES = 8  # of a concatenation that is written by one loop nest
 _MOST = 400  # nodes a group: registers and code have limits
 _STREAMS = 12  # large arrays that a group without reductions reads: no processor fetches many more ahead
 _LARGE = 8192  # elements of such an array
@@ -47,6 +49,8 @@ class _Open:
         """Whether the node's domain is this one; a reduction may make a group of maps one of reductions."""
         if self.kind != "loops" or len(self.nodes) >= _MOST:
             return False
+        if node.op == "concat":
+            return not self.axes and domain_of(node) == self.shape
         if node.op == "reduce":
             x = node.args[0]
             if x.shape != self.shape or (self.axes and self.axes != node.attrs["axes"]):
@@ -59,9 +63,16 @@ def _without(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple([n for k, n in enumerate(shape) if k not in axes])
 
 
+def domain_of(node: Node) -> Shape:
+    """The points at which a kernel computes a node of ``loops``; a concatenation's are those of one piece."""
+    return node.args[0].shape if node.op in ("reduce", "concat") else node.shape
+
+
 def kind_of(node: Node) -> Kind:
     """What computes a node that is no leaf and no view."""
     if node.op in ("map", "reduce", "gather") and node.size and all(a.size for a in node.args):
+        return "loops"
+    if node.op == "concat" and node.size and 2 <= len(node.args) <= PIECES and len({a.shape for a in node.args}) == 1:
         return "loops"
     return "matmul" if node.op == "matmul" else "conv" if node.op in _CONTRACTIONS else "host"
 
@@ -69,8 +80,8 @@ def kind_of(node: Node) -> Kind:
 def alone(node: Node) -> Group:
     """A node that is no leaf and no view as a group of its own."""
     kind = kind_of(node)
-    shape, axes = (node.args[0].shape, node.attrs["axes"]) if node.op == "reduce" and kind == "loops" else (node.shape, ())
-    return Group(kind, (node,), (node,), shape, axes)
+    shape = domain_of(node) if kind == "loops" else node.shape
+    return Group(kind, (node,), (node,), shape, node.attrs["axes"] if node.op == "reduce" and kind == "loops" else ())
 
 
 class Fusion:
@@ -110,10 +121,11 @@ class Fusion:
             self._begin(node, _Open(kind, node.shape))
 
     def _join(self, node: Node, at_least: int = -1) -> None:
-        earliest = max([at_least, *[self.place[id(a)] for a in node.args]])
-        if earliest >= 0 and (at_least < 0 or self.groups[earliest].shape == node.shape) and self._joins(node, earliest):
+        own = max([self.place[id(a)] for a in node.args], default=-1)
+        earliest = max(at_least, own)
+        if earliest >= 0 and (own == earliest or self.groups[earliest].shape == node.shape) and self._joins(node, earliest):
             return
-        domain = node.args[0].shape if node.op == "reduce" else node.shape
+        domain = domain_of(node)
         for axes in dict.fromkeys([node.attrs.get("axes", ()), ()]):
             later = self.last.get((domain, axes), -1)
             if later > earliest and self._joins(node, later):
@@ -124,7 +136,7 @@ class Fusion:
         group = self.groups[number]
         if not group.takes(node) or not all(self._visible(a, group, number, node) for a in node.args):
             return False
-        if node.op == "map" and not group.axes and len(group.streams | self._streams(node, number)) > _STREAMS:
+        if node.op != "reduce" and not group.axes and len(group.streams | self._streams(node, number)) > _STREAMS:
             return False
         if node.op == "reduce" and not group.axes:
             group.axes = node.attrs["axes"]
@@ -141,7 +153,7 @@ class Fusion:
             return False
         shape = group.shape
         if inside is arg:
-            return arg.shape in (shape, _without(shape, group.axes)) and (arg.shape == node.shape or arg.size == 1 or node.op == "reduce")
+            return arg.shape in (shape, _without(shape, group.axes)) and (arg.shape == domain_of(node) or arg.size == 1)
         return group.axes != () and inside.op in ("reduce", "map") and self._broadcast(arg, inside, group)
 
     def _streams(self, node: Node, number: int) -> set[int]:
@@ -205,7 +217,7 @@ def _waiting(program: Program, nodes: Sequence[Node]) -> set[int]:
         if node.op != "map" or node.size < 2 or id(node) in wanted or len(readers[id(node)]) != 1:
             continue
         (reader,) = readers[id(node)]
-        if not (reader.op == "reduce" or (reader.op == "map" and reader.shape == node.shape)):
+        if reader.op not in ("map", "reduce", "concat") or kind_of(reader) != "loops" or domain_of(reader) != node.shape:
             continue
         needs: set[Node] = set()
         for a in node.args:
@@ -235,4 +247,4 @@ def _strides_through(arg: Node, inside: Node) -> tuple[int, ...] | None:
 
 def fuse(program: Program) -> list[Group]:
     """The groups of a program, in the order in which they run."""
-    return with_epilogues(program, Fusion(program).run())
+    return with_epilogues(program, with_columns(program, Fusion(program).run()))

@@ -16,9 +16,10 @@ TRANSPARENT = frozenset({"view", "iota"})  # computed wherever they are looked a
 class Group:
     """``nodes`` are computed here, arguments first; ``outputs`` are those (or views) that memory is given to.
 
-    ``loops``: map and reduce nodes over one domain.  ``shape`` is the domain; ``axes`` are the axes over which its reductions run, all
-    of which reduce values of that shape (empty: there are none).  Every node has as many elements as the domain, or as the domain
-    without ``axes``.  Views and iotas are expanded wherever they are met; what is neither in ``nodes`` nor one of them lies in memory.
+    ``loops``: map, gather, reduce and concat nodes over one domain.  ``shape`` is the domain; ``axes`` are the axes over which its
+    reductions run, all of which reduce values of that shape (empty: there are none).  Every node has as many elements as the domain, or as
+    the domain without ``axes``, but for concatenations of values of the domain, which nothing in the group reads.  Views and iotas are
+    expanded wherever they are met; what is neither in ``nodes`` nor one of them lies in memory.
 
     ``matmul``: a product, the first node, and maps that read its elements in their places; the product is an output if others read it.
     ``conv`` (also its gradients): one node, its only output.  ``host``: one node, computed by NumPy.
