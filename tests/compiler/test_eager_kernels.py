@@ -173,9 +173,10 @@ def test_convolutions(name, kernels):
     compared(f, arrays, numbers(*shape, seed=3), "f4", kernels, 0 if name == "3d" else 2, slack=256.0)
 
 
-def test_layer_norm_with_weights(kernels):
-    arrays = [numbers(250, 300), numbers(300, seed=1), numbers(300, seed=2)]
-    compared(lambda x, w, b: F.layer_norm(x, (300,), w, b), arrays, numbers(250, 300, seed=3), "f4", kernels, 2, slack=128.0)
+@pytest.mark.parametrize("rows", [250, 1000])
+def test_layer_norm_with_weights(rows, kernels):
+    arrays = [numbers(rows, 300), numbers(300, seed=1), numbers(300, seed=2)]
+    compared(lambda x, w, b: F.layer_norm(x, (300,), w, b), arrays, numbers(rows, 300, seed=3), "f4", kernels, 2, slack=256.0)
 
 
 def test_a_cotangent_that_a_sum_has_spread(kernels):

@@ -175,8 +175,11 @@ class Evaluator:
         self.f.do(f"call void @{name}({packed.type} {packed.name}, <{n} x ptr> {places}, i32 {SIZES[element]}, <{n} x i1> {self._mask()})")
 
     def put(self, s: Store) -> None:
-        """Compute and store."""
-        self.store(self.pointers[id(s.node)], s.node.dtype, s.at, self.value(s.value))
+        """Compute and store, or add to what is there."""
+        pointer, kind, value = self.pointers[id(s.node)], s.node.dtype, self.value(s.value)
+        if s.node.attrs.get("adds"):
+            value = apply("add", kind, [kind, kind], [self.load(pointer, kind, s.at), self.spread(s.value)])
+        self.store(pointer, kind, s.at, value)
 
     # -- by index ------------------------------------------------------------------------------------------------------
 
