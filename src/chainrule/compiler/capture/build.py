@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..program import make as nodes
 from ..program.ir import NOWHERE, Node, Shape, Source, row_major
 
 SOURCE: ContextVar[Source] = ContextVar("source", default=NOWHERE)  # of the operation that is being lowered
@@ -45,12 +46,7 @@ def strided(x: Node) -> tuple[Node, Shape, int]:
 
 def view(base: Node, shape: Sequence[int], strides: Sequence[int], offset: int) -> Node:
     """``as_strided`` of the row-major elements of ``base``; ``base`` itself where that is the same."""
-    shape = tuple(shape)
-    if shape == base.shape and offset == 0 and prod(shape) > 0:
-        same = row_major(shape)
-        if all(n == 1 or s == t for n, s, t in zip(shape, strides, same, strict=True)):
-            return base
-    return make("view", (base,), shape, base.dtype, strides=tuple(strides), offset=offset)
+    return nodes.view(base, shape, strides, offset, SOURCE.get())
 
 
 def expand(x: Node, shape: Sequence[int]) -> Node:
@@ -126,11 +122,9 @@ def unsqueeze(x: Node, axis: int) -> Node:
 
 def cast(x: Node, dtype: Any) -> Node:
     kind = np.dtype(dtype)
-    if x.dtype == kind:
-        return x
-    if x.op == "const":
+    if x.op == "const" and x.dtype != kind:
         return const(x.attrs["value"].astype(kind))
-    return make("map", (x,), x.shape, kind, fn="cast")
+    return nodes.cast(x, kind, SOURCE.get())
 
 
 def together(args: Sequence[Node]) -> tuple[list[Node], Shape]:
@@ -217,29 +211,23 @@ def mean_of(x: Node, dims: Sequence[int] | int | None, keep: bool) -> Node:
 def matmul(a: Node, b: Node) -> Node:
     """(…, M, K) times (…, K, N), batch axes broadcast."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a = expand(a, (*batch, *a.shape[-2:]))
-    b = expand(b, (*batch, *b.shape[-2:]))
-    return make("matmul", (a, b), (*batch, a.shape[-2], b.shape[-1]), a.dtype)
+    return nodes.matmul(expand(a, (*batch, *a.shape[-2:])), expand(b, (*batch, *b.shape[-2:])), SOURCE.get())
 
 
 # -- parts -----------------------------------------------------------------------------------------------------------------
 
 
 def concat(parts: Sequence[Node], axis: int) -> Node:
-    if len(parts) == 1:
-        return parts[0]
-    shape = list(parts[0].shape)
-    shape[axis] = sum([p.shape[axis] for p in parts])
-    return make("concat", parts, shape, parts[0].dtype, axis=axis)
+    return parts[0] if len(parts) == 1 else nodes.concat(parts, axis, SOURCE.get())
 
 
 def put(base: Node, value: Node, strides: Sequence[int], offset: int) -> Node:
     """``base`` with the places that the view names replaced."""
     if value.shape == base.shape and view(base, value.shape, strides, offset) is base:
         return value
-    return make("put", (base, value), base.shape, base.dtype, strides=tuple(strides), offset=offset)
+    return nodes.put(base, value, strides, offset, SOURCE.get())
 
 
 def iota(shape: Sequence[int], axis: int) -> Node:
-    return make("iota", (), shape, _I8, axis=axis)
+    return nodes.iota(shape, axis, SOURCE.get())
 

@@ -17,9 +17,9 @@ def const(value: Any, dtype: Any = None) -> Node:
     return Node("const", (), array.shape, array.dtype, {"value": array})
 
 
-def iota(shape: Sequence[int], axis: int) -> Node:
+def iota(shape: Sequence[int], axis: int, source: Source = NOWHERE) -> Node:
     """The coordinate along ``axis``, int64."""
-    return Node("iota", (), shape, np.int64, {"axis": axis})
+    return Node("iota", (), shape, np.int64, {"axis": axis}, source)
 
 
 def apply(fn: str, *args: Node, source: Source = NOWHERE) -> Node:
