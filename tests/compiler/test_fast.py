@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -374,3 +375,15 @@ def test_what_an_enclosing_function_binds_anew_is_noticed() -> None:
     del run.function.__closure__[0].cell_contents
     with pytest.raises(NameError, match="factor"):
         run(torch.ones(3))
+
+
+def test_too_many_kinds_of_calls_are_told_once_at_the_users_line() -> None:
+    model = torch.compile(torch.nn.Linear(3, 2))
+    with warnings.catch_warnings(record=True) as told, torch.no_grad():
+        warnings.simplefilter("always")
+        for rows in range(1, 12):
+            for _ in range(3):
+                model(torch.ones(rows, 3))
+    (warning,) = told
+    assert warning.filename == __file__
+    assert str(warning.message).startswith("Linear was compiled for 8 kinds of arguments")

@@ -63,6 +63,7 @@ class _Text:
 
     def __init__(self, variant: Variant, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any, by_name: bool = True) -> None:
         self.variant = variant
+        self.called = owner.called
         self.space: dict[str, Any] = dict(surroundings.space)
         self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "type": type, "LOST": LOST}
         self.guards: list[str] = []
@@ -113,7 +114,8 @@ class _Text:
         body = [f"def fast({parameters}):", *["  " + line for line in [*looks, *self.effects, f"return {otherwise}"]]]
         text = "\n".join([f"def make({', '.join(self.space)}):", *["  " + line for line in body], "  return fast"])
         made: dict[str, Any] = {}
-        exec(text, self.around, made)  # what the function's module names is a look-up that Python knows how to keep
+        code = compile(text, f"{__file__}:{self.called}", "exec")  # a file of ours: no line of the user's
+        exec(code, self.around, made)  # what the function's module names is a look-up that Python knows how to keep
         own = made["make"](*self.space.values())
         code = own.__code__
         if not self.foreign.isdisjoint([*code.co_varnames, *code.co_freevars, *code.co_cellvars]):

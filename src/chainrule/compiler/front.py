@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.dtype import defaults
 from ..core.modes import MODES
+from ..core.mutation import user_depth
 from ..core.tensor import Tensor
 from ..core.value import Value
 from ..utils import _pytree as pytree
@@ -60,6 +61,8 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, engine: Engine | None = None) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
+        name = getattr(function, "__name__", "the function")
+        self.called = type(getattr(function, "__self__", None)).__name__ if name == "__call__" else name
         self.fullgraph = fullgraph
         self.engine = engine or default_engine()
         self.kept: dict[Any, list[_Kept]] = {}
@@ -211,10 +214,10 @@ class Compiled:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"{getattr(self, '__name__', 'the function')} was compiled for {LIMIT} kinds of arguments or surroundings and is called"
+                f"{self.called} was compiled for {LIMIT} kinds of arguments or surroundings and is called"
                 " with another one: from here on what is new runs uncompiled. Pass what varies as a tensor, or keep shapes the same.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=1 + user_depth(),
             )
 
     def programs(self) -> list[Any]:

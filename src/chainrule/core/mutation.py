@@ -137,6 +137,14 @@ def user_place() -> Place | None:
     return None
 
 
+def user_depth() -> int:
+    """How many calls of ours, the caller among them, the user's code is above."""
+    depth, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
 def line_of(place: Place) -> str:
     """``file:line`` of a place."""
     code, instruction = place
