@@ -25,6 +25,9 @@ class Kernels(Protocol):
     def forward(self, op: Any, values: Sequence[Any], kw: dict[str, Any], /) -> Any:
         """What ``op.impl(*values, **kw)`` would give, or None; the values are arrays, numbers or None."""
 
+    def alike(self, op: Any, values: Sequence[Any], /) -> Any:
+        """The result of an elementwise operation on arrays of one dtype and one shape, or None: ``forward`` knows more."""
+
     def copy(self, array: Any, /) -> Any:
         """A fresh array of the same elements, or None."""
 

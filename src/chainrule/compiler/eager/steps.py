@@ -13,6 +13,7 @@ from .sketch import Sketch
 
 _HOME = "chainrule.optim."  # whose rules are known to be nothing but arithmetic
 
+
 class Step:
     """One parameter's update: the inputs are the parameter, its gradient, the learning rate, and the state in its order.
 

@@ -28,9 +28,12 @@ BLOCK = 4096
 _LINE = 64  # bytes
 _MOST = 8  # blocks that a thread takes at once, of a large array
 _FEWEST = 32  # such portions there shall be before they grow
+_FEWEST_CHEAP = 12  # of an operation whose portion takes less than it takes to claim some
+_CHEAP = 4  # instructions for an element
 _CACHE = 32 << 20  # bytes of the last cache that one may count on: what the system says is often the whole processor's
 
-Sweep = Callable[[Sequence[Any], tuple[int, ...]], list[Any]]
+Sweep = Callable[[Sequence[Any], tuple[int, ...]], list[Any]]  # ``alike``, where there is one result: of contiguous arrays, that one
+Alike = Callable[[Sequence[Any]], Any]
 
 
 def build(program: Program) -> Sweep:
@@ -76,7 +79,8 @@ def _emit(module: Any, call: Any, places: Sequence[int], program: Program) -> No
     from ..native.kernel import SIGNATURE
 
     f = module.function("blocks", SIGNATURE)
-    sizes = _Sizes(f, "%buffers", program)
+    cheap = call.kernel.flops <= _CHEAP * BLOCK
+    sizes = _Sizes(f, "%buffers", program, cheap)
     past = _past(module, call, program)
     pointers = f.op(f"alloca [{max(1, len(places))} x ptr], align 8")
     arrays = [f.load("ptr", f.gep("%buffers", place, "ptr")) for place in places]
@@ -104,7 +108,7 @@ def _emit(module: Any, call: Any, places: Sequence[int], program: Program) -> No
         f.do("call void @llvm.x86.sse.sfence()")
     f.ret()
     f = module.function("sweep", "ptr %block", linkage="")
-    sizes = _Sizes(f, "%block", program)
+    sizes = _Sizes(f, "%block", program, cheap)
     chunks = f.op(f"udiv i64 {f.add(sizes.blocks, f.sub(sizes.portion, 1))}, {sizes.portion}")
     pool.run_chunks(f, "blocks", "%block", chunks)
     f.ret()
@@ -129,7 +133,7 @@ def _either(f: Any, words: Sequence[str]) -> str:
 class _Sizes:
     """Instructions for what both functions have to know."""
 
-    def __init__(self, f: Any, block: str, program: Program) -> None:
+    def __init__(self, f: Any, block: str, program: Program, cheap: bool) -> None:
         inputs, outputs = program.inputs, program.outputs
         number = f.load("ptr", f.gep(block, len(inputs) + len(outputs), "ptr"))
         result = f.load("ptr", f.gep(block, len(inputs), "ptr"))
@@ -140,7 +144,8 @@ class _Sizes:
         self.shift = f.div(into, itemsize)  # elements of the first line that are not the result's
         self.blocks = f.div(f.add(f.add(self.elements, self.shift), BLOCK - 1), BLOCK)
         self.beyond = f.icmp("sgt", "i64", self.elements, str(_CACHE // moved))
-        self.portion = f.intrinsic("smax", "i64", f.least(f.div(self.blocks, _FEWEST), _MOST), "1")  # blocks that a thread takes at once
+        fewest = _FEWEST_CHEAP if cheap else _FEWEST
+        self.portion = f.intrinsic("smax", "i64", f.least(f.div(self.blocks, fewest), _MOST), "1")  # blocks that a thread takes at once
 
 
 def _runner(program: Program, library: Library, meta: Any) -> Sweep:
@@ -161,7 +166,22 @@ def _runner(program: Program, library: Library, meta: Any) -> Sweep:
             entry(*arrays, *made, size)
         return made
 
+    if len(kinds) == 1 and all(n.shape for n in program.inputs):
+        run.alike = _alike(entry, kinds[0])  # type: ignore[attr-defined]
     return run
+
+
+def _alike(entry: Entry, kind: Any) -> Alike:
+    enter, empty = entry.enter, np.empty
+
+    def alike(values: Sequence[Any]) -> Any:
+        made = empty(values[0].shape, kind)
+        size = float(made.size)
+        if enter(*values, made, size) != DONE:
+            entry(*values, made, size)
+        return made
+
+    return alike
 
 
 def _argument(node: Node) -> Argument:
