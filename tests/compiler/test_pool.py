@@ -23,16 +23,16 @@ from chainrule.compiler.native.target import host
 
 def counting() -> Callable[[np.ndarray, int, int], int]:
     """``go(counts, chunks, workspace)``: chunk k adds 1 to counts[k], through its workspace if that has 8 bytes."""
-    return _entry(nested=False)
+    return _entry()
 
 
-def _entry(nested: bool) -> Callable[[np.ndarray, int, int], int]:
+def _entry(nested: bool = False, workspaces: bool = False) -> Callable[[np.ndarray, int, int], int]:
     module = Module(host())
     f, (counts,) = open_kernel(module, "count", 1)
     place = f.gep(counts, "%chunk", "i64")
     more = f.op(f"add i64 {f.load('i64', place)}, 1")
     f.when(f.icmp("ne", "ptr", "%workspace", "null"), lambda: f.store("i64", more, "%workspace"))
-    f.store("i64", more, place)
+    f.store("i64", f.op("ptrtoint ptr %workspace to i64") if workspaces else more, place)
     f.ret()
     inner = "count"
     if nested:
@@ -75,6 +75,22 @@ def test_every_chunk_runs_once(threads: Any, count: int, chunks: int) -> None:
         assert go(counts, chunks, 8 * (round_ % 3) * 1000) == 0
         assert (counts[:chunks] == round_).all()
     assert not counts[chunks:].any()
+
+
+def test_two_threads_begin_at_the_two_ends(threads: Any) -> None:
+    """Each thread's chunks lie side by side: what one kernel wrote there is in its cache when the next one reads it."""
+    threads(2)
+    go = _entry(workspaces=True)
+    for chunks in (2, 3, 1000) * 5:
+        places = np.zeros(chunks, np.int64)
+        assert go(places, chunks, 64) == 0
+        assert 0 not in places and np.count_nonzero(np.diff(places)) <= 1
+
+
+def test_more_chunks_than_a_ticket_counts_run_all_the_same(threads: Any) -> None:
+    threads(2)
+    counts = np.zeros((1 << 20) + 3, np.int64)
+    assert counting()(counts, counts.size, 8) == 0 and np.all(counts == 1)
 
 
 def test_workspaces_that_cannot_be_had_are_told() -> None:

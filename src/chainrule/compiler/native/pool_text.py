@@ -1,9 +1,13 @@
 """The pool's machine code, as LLVM text: claiming chunks, spinning, sleeping, waking.
 
 All state lies in one block of memory, ``@chainrule_pool``, in lines of 128 bytes so that what one thread writes does not slow what another
-reads.  The heart of it is the *ticket*, 64 bits that hold the number of chunks (high half) and the next one (low half): whoever adds 1
-and gets a number below the count owns that chunk, and keeps the region open until it has reported it done.  So nobody ever waits
+reads.  The heart of it is the *ticket*, 64 bits: the number of chunks, how many have been taken from the front, and how many from the
+back.  Threads with even numbers, the caller's among them, take from the front, the others from the back.  Whoever adds 1 to its end and
+finds that fewer than all had been taken owns that chunk, and keeps the region open until it has reported it done.  So nobody ever waits
 for a thread that has not begun, and a thread that comes late finds the ticket used up and touches nothing else.
+
+Two ends, so that what the chunks of one kernel write is read by the same thread in the next one, as far as kernels divide the same rows
+alike: on two threads each has its half of the rows in its own cache.
 
 How threads sleep is the one thing that differs between systems (:data:`SLEEPERS`): the kernel's futex where its number is known,
 ``WaitOnAddress`` on Windows, a mutex and a condition variable elsewhere.
@@ -15,6 +19,8 @@ from .target import Target
 
 LINE = 128
 MAX_THREADS = 256
+
+_BITS = 22  # of each number of chunks taken, which late threads may count up past the number of all; that has the rest
 
 # Offsets in the block.  Each of these begins a line.
 TICKET, DONE, JOB, OWNER, SLEEPING, EPOCH, SETTINGS, MUTEX, CONDITION = (k * LINE for k in (0, 1, 2, 3, 4, 5, 6, 8, 10))
@@ -142,14 +148,19 @@ declare void @chainrule_free(ptr)
 @chainrule_pool = global [{size} x i8] zeroinitializer, align 128
 
 define internal i1 @open(i64 %ticket) alwaysinline nounwind {{
-  %next = and i64 %ticket, 4294967295
-  %count = lshr i64 %ticket, 32
-  %some = icmp ult i64 %next, %count
+  %front = and i64 %ticket, {field}
+  %rest = lshr i64 %ticket, {bits}
+  %back = and i64 %rest, {field}
+  %taken = add i64 %front, %back
+  %count = lshr i64 %ticket, {above}
+  %some = icmp ult i64 %taken, %count
   ret i1 %some
 }}
 define internal void @claim(i64 %thread) nounwind {{
 entry:
   %place = getelementptr ptr, ptr {workspaces}, i64 %thread
+  %odd = trunc i64 %thread to i1
+  %one = select i1 %odd, i64 {behind}, i64 1
   br label %look
 look:
   %did = phi i64 [ 0, %entry ], [ %did1, %run ]
@@ -157,14 +168,20 @@ look:
   %worth = call i1 @open(i64 %t0)
   br i1 %worth, label %try, label %out
 try:
-  %t = atomicrmw add ptr {ticket}, i64 1 acq_rel
+  %t = atomicrmw add ptr {ticket}, i64 %one acq_rel
   %mine = call i1 @open(i64 %t)
   br i1 %mine, label %run, label %out
 run:
   %kernel = load ptr, ptr {kernel}
   %buffers = load ptr, ptr {buffers}
   %workspace = load ptr, ptr %place
-  %chunk = and i64 %t, 4294967295
+  %first = and i64 %t, {field}
+  %rest = lshr i64 %t, {bits}
+  %back = and i64 %rest, {field}
+  %count = lshr i64 %t, {above}
+  %left = sub i64 %count, %back
+  %last = sub i64 %left, 1
+  %chunk = select i1 %odd, i64 %last, i64 %first
   call void %kernel(ptr %buffers, i64 %chunk, ptr %workspace)
   %did1 = add i64 %did, 1
   br label %look
@@ -324,6 +341,9 @@ entry:
 nothing:
   ret i32 0
 enter:
+  %fits = icmp slt i64 %chunks, {most}
+  br i1 %fits, label %free, label %alone
+free:
   %taken = cmpxchg ptr {owner}, i32 0, i32 1 acquire monotonic
   %mine = extractvalue {{ i32, i1 }} %taken, 1
   br i1 %mine, label %room, label %alone
@@ -366,7 +386,7 @@ publish:
   store ptr %kernel, ptr {kernel}
   store ptr %buffers, ptr {buffers}
   store atomic i64 0, ptr {done} monotonic, align 8
-  %ticket = shl i64 %chunks, 32
+  %ticket = shl i64 %chunks, {above}
   %old = atomicrmw xchg ptr {ticket}, i64 %ticket seq_cst
   %asleep = load atomic i32, ptr {sleeping} seq_cst, align 4
   %none = icmp eq i32 %asleep, 0
@@ -484,4 +504,7 @@ def pool_text(target: Target, how: str) -> str:
     declare, pause = _PAUSE.get(architecture(target), _NO_PAUSE)
     text = "".join((_CLAIM, SLEEPERS[how], _WORKER, _MEMORY, _PARALLEL, _CONTROL))
     number = _FUTEX.get(architecture(target), 0)
-    return f'target triple = "{target.triple}"\n{declare}\n' + text.format(size=SIZE, pause=pause, breath=_BREATH, number=number, **at)
+    return f'target triple = "{target.triple}"\n{declare}\n' + text.format(
+        size=SIZE, pause=pause, breath=_BREATH, number=number, bits=_BITS, field=(1 << _BITS) - 1, above=2 * _BITS, behind=1 << _BITS,
+        most=1 << 64 - 2 * _BITS, **at,
+    )  # fmt: skip
