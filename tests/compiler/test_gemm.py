@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -298,6 +299,20 @@ def test_products_of_the_same_layout_share_their_tiles() -> None:
     before = len(module.text())
     emit(module, spec, "two")
     assert len(module.text()) < 1.5 * before
+
+
+def test_a_packed_operand_is_aligned_and_one_of_the_same_strides_need_not_be() -> None:
+    """Both have lines of 32 elements: the panels of one product, and the whole operand of the other."""
+    module = Module(host())
+    emit(module, Gemm("float", 40, 32, 40, Layout(40, 1), Layout(1, 40), Layout(32, 1)), "packed")
+    assert "align 64" in module.text()
+    before = len(module.text())
+    emit(module, Gemm("float", 40, 32, 40, Layout(40, 1), Layout(32, 1), Layout(32, 1)), "direct")
+    assert "align 64" not in module.text()[before:]
+    shared = set(re.findall(r"call void @(tile_\w+)", module.text()[:before])) & set(
+        re.findall(r"call void @(tile_\w+)", module.text()[before:])
+    )
+    assert not shared
 
 
 @pytest.mark.parametrize("a", [Layout(128, 1), Layout(1, 512)])

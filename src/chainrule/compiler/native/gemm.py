@@ -328,7 +328,7 @@ class _Writer:
         spec, kinds = self.spec, {"a": "ptr noalias readonly", "b": "ptr noalias readonly"}
         fixed = "_".join(f"{n}{v}" for n, (_, v) in values.items() if n not in passed)
         left, right = self.strides(tile)
-        fixed += "f" * self.fetches
+        fixed += "f" * self.fetches + "p" * self.cuts.pack_b  # what is packed is aligned
         name = f"tile_{tile.name}_{left[0]}_{left[1]}_{right[0]}_{right[1]}_{spec.c.rows}_{spec.c.columns}_{fixed}".replace("-", "m")
         if spec.hooks:
             name = f"{self.name}_{tile.name}"
