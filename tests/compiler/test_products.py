@@ -63,6 +63,33 @@ def test_what_stays(program: Program) -> None:
     assert joined(program) is program
 
 
+def test_operands_that_are_put_together_anyway() -> None:
+    """The order of the terms is the other concatenation's: one copy of the operands, and their sum in another order."""
+    program = summed(6, 20, 3, 30)
+    rights = [p.args[1] for p in products(program)]
+    rows = Node("concat", rights[::-1], (18, 30), np.float64, {"axis": 0})
+    program.outputs.append(rows)
+    changed = verify(joined(program))
+    (product,) = products(changed)
+    assert product.args[1] is changed.outputs[1] is rows
+    same(program, changed)
+    program.outputs[1] = Node("concat", rights[:5], (15, 30), np.float64, {"axis": 0})  # not all of them
+    assert products(joined(program))[0].args[1] is not program.outputs[1]
+    same(program, joined(program))
+
+
+def test_a_constant_among_transposed_operands() -> None:
+    """The first state of a recurrence, zeros, does not keep the other states from being copied as they lie."""
+    program = summed(6, 20, 3, 30, transposed=True)
+    first = products(program)[0]
+    value = np.arange(60.0).reshape(20, 3)
+    first.args = (Node("const", (), (20, 3), np.float64, {"value": value}), first.args[1])
+    changed = verify(joined(program))
+    (product,) = products(changed)
+    assert product.args[0].op == "view" and product.args[0].args[0].attrs["axis"] == 0
+    same(program, changed)
+
+
 def test_a_product_that_is_used_elsewhere() -> None:
     program = summed(6, 20, 3, 30)
     one = products(program)[2]

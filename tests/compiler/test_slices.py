@@ -99,6 +99,57 @@ def test_a_sum_whose_part_is_used_elsewhere() -> None:
     same(program, changed)
 
 
+def test_zero_is_not_added_twice() -> None:
+    """What has no -0 goes to its place as it is, and so do integers."""
+    program = summed([(0, 0, 2), (0, 2, 6)])
+    zero = Node("const", (), (), np.float32, {"value": np.zeros((), np.float32)})
+    for put in [n for n in program.nodes() if n.op == "put"]:
+        base, value = put.args
+        clean = Node("map", (value, zero), value.shape, np.float32, {"fn": "add"})
+        half = Node("concat", (clean, clean), (2 * value.shape[0], 4), np.float32, {"axis": 0})
+        put.args = (base, Node("view", (half,), value.shape, np.float32, {"strides": (4, 1), "offset": 0}))
+    changed = verify(beside(program))
+    (whole,) = [n for n in changed.nodes() if n.op == "concat" and n.shape == SHAPE]
+    assert all(a.op == "view" for a in whole.args)
+    same(program, changed)
+    (whole,) = [n for n in beside(summed([(0, 0, 2), (0, 2, 6)], dtype=np.int64)).nodes() if n.op == "concat"]
+    assert all(a.op == "input" for a in whole.args)
+
+
+def test_sums_of_slices_of_sums_of_slices() -> None:
+    """The inner ones add zero to their slices; their concatenations go to their places as they are."""
+    program = summed([(0, 0, 3), (0, 3, 6)])
+    inner = program.outputs[0]
+    zeros = Node(
+        "view",
+        (Node("const", (), (), np.float32, {"value": np.zeros((), np.float32)}),),
+        (12, 4),
+        np.float32,
+        {"strides": (0, 0), "offset": 0},
+    )
+    puts = [
+        Node("put", (zeros, x), (12, 4), np.float32, {"strides": (4, 1), "offset": k * 24})
+        for k, x in enumerate((inner, program.outputs[1]))
+    ]
+    outer = Node("map", puts, (12, 4), np.float32, {"fn": "add"})
+    changed = verify(beside(Program(program.inputs, [], [outer, inner])))
+    whole, part = changed.outputs
+    assert whole.op == part.op == "concat" and whole.args[0] is part and whole.args[1].op == "map"
+    same(Program(program.inputs, [], [outer, inner]), changed)
+
+
+@pytest.mark.parametrize("base", [-0.0, 1.0])
+def test_what_adds_no_zero_may_have_one(base: float) -> None:
+    program = summed([(0, 0, 2), (0, 2, 6)])
+    number = Node("const", (), (), np.float32, {"value": np.array(base, np.float32)})
+    for put in [n for n in program.nodes() if n.op == "put"]:
+        put.args = (put.args[0], Node("map", (put.args[1], number), put.args[1].shape, np.float32, {"fn": "add"}))
+    changed = verify(beside(program))
+    (whole,) = [n for n in changed.nodes() if n.op == "concat"]
+    assert all(a.op == "map" and a.args[0].op == "map" for a in whole.args)
+    same(program, changed)
+
+
 def test_the_gradient_of_a_recurrence() -> None:
     w = torch.nn.Parameter(torch.randn(3, 3))
 

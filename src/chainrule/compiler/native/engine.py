@@ -15,6 +15,7 @@ from ..program.ir import Node, Program
 from ..schedule.epilogue import parted
 from ..schedule.fuse import fuse
 from ..schedule.group import Group
+from ..schedule.inside import pieces_inside
 from ..schedule.reads import base_of, expanded
 from . import loops
 from .emitter import Module
@@ -73,7 +74,8 @@ class Native:
     def __init__(self, program: Program, target: Target) -> None:
         if program.scalars:
             raise TooLong
-        self.program = program = laid_out(owned(program))
+        program, self.inside = pieces_inside(laid_out(owned(program)))
+        self.program = program
         self.target = target
         groups = fuse(program)
         if len(groups) > _GROUPS:
@@ -169,20 +171,31 @@ class Native:
         """Memory for what is kept between kernels; a buffer is used again when its last reader has run."""
         free: dict[int, list[Any]] = {}
         ends: dict[int, list[Any]] = {}
-        outputs = {id(n) for n in self.program.outputs}
-        ending = {id(base_of(n)) for n in self.program.roots()}  # read when all has run, through their views
+        elsewhere = {id(n) for n in self.program.outputs} | self.direct.keys()
+        lasts = self._lasts()
+        over = 0
         for node in sorted(self.made, key=lambda n: self.written[id(n)]):
             step = self.written[id(node)]
-            for k in [k for k in ends if k < step]:
-                for size, block in ends.pop(k):
+            for over in range(over, step):
+                for size, block in ends.pop(over, ()):
                     free.setdefault(size, []).append(block)
-            if id(node) in outputs or id(node) in self.direct or node.op == "call":
+            if id(node) in elsewhere or node.op == "call":
                 continue
-            size = -(-max(1, node.bytes) // ALIGN) * ALIGN
-            block = free[size].pop() if free.get(size) else aligned(size)
-            self.memory[id(node)] = block[: node.bytes].view(node.dtype).reshape(node.shape)
-            last = len(self.steps) if id(node) in ending else self.readers.get(id(node), step)
-            ends.setdefault(last, []).append((size, block))
+            whole, start = self.inside.get(id(node), (node, 0))
+            if id(whole) not in self.memory:
+                size = -(-max(1, whole.bytes) // ALIGN) * ALIGN
+                block = free[size].pop() if free.get(size) else aligned(size)
+                self.memory[id(whole)] = block[: whole.bytes].view(whole.dtype).reshape(whole.shape)
+                ends.setdefault(max(step, lasts.get(id(whole), step)), []).append((size, block))
+            if whole is not node:
+                self.memory[id(node)] = self.memory[id(whole)].reshape(-1)[start : start + node.size].reshape(node.shape)
+
+    def _lasts(self) -> dict[int, int]:
+        """The last step that reads a node's memory, or what lies inside of it; views of it that the caller gets are read at the end."""
+        found = self.readers | {id(base_of(n)): len(self.steps) for n in self.program.roots()}
+        for node, (whole, _) in self.inside.items():
+            found[id(whole)] = max(found.get(id(whole), -1), found.get(node, -1))
+        return found
 
     # -- native functions --------------------------------------------------------------------------------------------------
 

@@ -46,8 +46,9 @@ class _Move:
         steps = row_major(node.shape)
         if node.op == "concat":
             out, at = [], 0
-            for a in node.args:
-                out += self._into(a, steps, at * steps[node.attrs["axis"]])
+            for k, a in enumerate(node.args):
+                if k not in node.attrs.get("there", ()):
+                    out += self._into(a, steps, at * steps[node.attrs["axis"]])
                 at += a.shape[node.attrs["axis"]]
             return out
         if node.op == "pad":

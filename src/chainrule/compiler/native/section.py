@@ -90,3 +90,10 @@ def aligned(size: int) -> Any:
     whole = np.empty(size + ALIGN, np.uint8)
     start = -whole.ctypes.data % ALIGN
     return whole[start : start + size]
+
+
+def span(array: Any) -> tuple[int, int]:
+    """The address and the size of what :func:`aligned` gave, of which an array is a part."""
+    whole = array.base
+    address = int(whole.ctypes.data)
+    return address + -address % ALIGN, whole.nbytes - ALIGN

@@ -19,7 +19,7 @@ from . import cache as _cache
 from .call import Argument
 from .jit import load
 from .run import Plan, Runner, runner
-from .section import Host, Section, aligned
+from .section import Host, Section, aligned, span
 from .table import Table
 from .target import Target, host
 
@@ -64,8 +64,9 @@ def described(plan: Plan) -> Any:
 
 
 class _Description:
-    """Values are ("input", k), ("direct", k: an input whose memory it is written to, shape, dtype), ("output", k), ("memory", block, shape,
-    dtype), ("const", its array), ("errors",), or a node that is computed where it is looked at, in a list without repetitions."""
+    """Values are ("input", k), ("direct", k: an input whose memory it is written to, shape, dtype), ("output", k), ("memory", block,
+    first byte, shape, dtype), ("const", its array), ("errors",), or a node that is computed where it is looked at, in a list without
+    repetitions."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -74,7 +75,7 @@ class _Description:
         self.place |= {id(n): ("output", k) for k, n in enumerate(program.outputs)}
         self.values: list[Any] = []
         self.numbers: dict[int, int] = {}
-        self.blocks: dict[int, list[int]] = {}  # address: (number, bytes)
+        self.blocks: dict[int, tuple[int, int]] = {}  # address: (number, bytes)
 
     def made(self) -> Any:
         steps = [self._section(s) if isinstance(s, Section) else self._host(s) for s in self.plan.segments]
@@ -92,9 +93,9 @@ class _Description:
     def _form(self, node: Node) -> Any:
         array = self.plan.memory.get(id(node))
         if array is not None:
-            block = self.blocks.setdefault(array.ctypes.data, [len(self.blocks), 0])
-            block[1] = max(block[1], array.nbytes)
-            return ("memory", block[0], node.shape, name_of(node.dtype))
+            start, size = span(array)
+            number, _ = self.blocks.setdefault(start, (len(self.blocks), size))
+            return ("memory", number, array.ctypes.data - start, node.shape, name_of(node.dtype))
         if id(node) in self.place:
             return self.place[id(node)]
         if id(node) in self.plan.direct:
@@ -165,12 +166,12 @@ class _Restoring:
             return Node("errors", (), (3,), np.int64)
         if kind == "node":
             return self._computed(rest[0])
-        where, shape, dtype = rest
+        where, *first, shape, dtype = rest
         node = Node(kind, (), shape, np.dtype(dtype))
         if kind == "direct":
             self.direct[id(node)] = where
         else:
-            self.memory[id(node)] = self.blocks[where][: node.bytes].view(node.dtype).reshape(shape)
+            self.memory[id(node)] = self.blocks[where][first[0] : first[0] + node.bytes].view(node.dtype).reshape(shape)
         return node
 
     def _computed(self, form: Any) -> Node:

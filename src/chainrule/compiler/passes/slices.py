@@ -3,7 +3,8 @@
 The gradient of an array that was read slice by slice (the inputs of a recurrence, the gates of a cell) is the sum of as many arrays
 of its size, each zero outside of one slice.  Where the slices do not overlap it is their concatenation, in one pass.
 
-Each element gets one slice's value and zeros, so the change is exact; ``-0 + 0`` is 0, which is why zero is added to the slices too.
+Each element gets one slice's value and zeros, so the change is exact; ``-0 + 0`` is 0, which is why zero is added to slices that may
+have a -0 too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ def beside(program: Program) -> Program:
     inner = inner_sums(nodes, uses_of(program, nodes))
     zeros: dict[np.dtype[Any], Node] = {}
     sums = [n for n in nodes if is_sum(n) and id(n) not in inner]
-    found = {id(n): made for n in sums if (made := _beside(n, inner, zeros)) is not None}
+    found: dict[int, Node] = {}
+    for node in sums:
+        made = _beside(node, inner, zeros, found)
+        if made is not None:
+            found[id(node)] = made
     return replaced(program, found) if found else program
 
 
@@ -65,7 +70,7 @@ def terms(root: Node, inner: set[int]) -> list[Node]:
     return found
 
 
-def _beside(root: Node, inner: set[int], zeros: dict[np.dtype[Any], Node]) -> Node | None:
+def _beside(root: Node, inner: set[int], zeros: dict[np.dtype[Any], Node], found: dict[int, Node]) -> Node | None:
     """What computes the sum; None where it is no sum of slices of one axis, and of at most one other term."""
     everything = terms(root, inner)
     puts = [t for t in everything if t.op == "put" and _is_zero(t.args[0])]
@@ -76,7 +81,7 @@ def _beside(root: Node, inner: set[int], zeros: dict[np.dtype[Any], Node]) -> No
     for axis in range(len(root.shape)):
         slices = [_slice(p, axis) for p in puts]
         if all(s is not None for s in slices):
-            whole = _concatenated(root, axis, sorted([s for s in slices if s is not None], key=lambda s: s.start), zero)
+            whole = _concatenated(root, axis, sorted([s for s in slices if s is not None], key=lambda s: s.start), zero, found)
             if whole is None:
                 return None
             return root.with_args([rest[0], whole]) if rest else whole
@@ -100,7 +105,7 @@ def _slice(put: Node, axis: int) -> _Slice | None:
     return _Slice(start, start + shape[axis], value)
 
 
-def _concatenated(root: Node, axis: int, slices: list[_Slice], zero: Node) -> Node | None:
+def _concatenated(root: Node, axis: int, slices: list[_Slice], zero: Node, found: dict[int, Node]) -> Node | None:
     parts: list[Node] = []
     at = 0
     for start, stop, value in [*slices, _Slice(root.shape[axis], root.shape[axis], zero)]:
@@ -110,7 +115,8 @@ def _concatenated(root: Node, axis: int, slices: list[_Slice], zero: Node) -> No
             shape = tuple([start - at if k == axis else n for k, n in enumerate(root.shape)])
             parts.append(Node("view", (zero,), shape, root.dtype, {"strides": (0,) * len(shape), "offset": 0}, root.source))
         if stop > start:
-            parts.append(Node("map", (value, zero), value.shape, root.dtype, {"fn": "add"}, value.source))
+            plus = Node("map", (value, zero), value.shape, root.dtype, {"fn": "add"}, value.source)
+            parts.append(value if _never_minus_zero(value, found) else plus)
         at = stop
     return Node("concat", parts, root.shape, root.dtype, {"axis": axis}, root.source)
 
@@ -120,6 +126,19 @@ def _is_zero(node: Node) -> bool:
     while node.op == "view":
         node = node.args[0]
     return node.op == "const" and not node.attrs["value"].any() and not np.signbit(node.attrs["value"]).any()
+
+
+def _never_minus_zero(node: Node, found: dict[int, Node]) -> bool:
+    """Whether zero has been added to all that a node is made of, or there is no -0."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        node = found.get(id(node), node)
+        if node.op in ("view", "concat"):
+            stack += node.args
+        elif node.dtype.kind == "f" and not (node.op == "map" and node.attrs["fn"] == "add" and any(map(_is_zero, node.args))):
+            return False
+    return True
 
 
 def replaced(program: Program, found: dict[int, Node]) -> Program:
