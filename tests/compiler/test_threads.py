@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule.compiler.capture.turn import Turn
 from chainrule.compiler.front import Compiled
 
 from .differential import outcome
@@ -119,3 +121,118 @@ def test_training_in_processes_of_their_own() -> None:
         assert done.returncode == 0, done.stderr
         found.append(done.stdout)
     assert found[0] == found[1] == found[2]
+
+
+def at_once(work: Callable[[int], None], count: int = 5) -> None:
+    """Do a piece of work in several threads at once; what one raises is raised here."""
+    gate, raised = threading.Barrier(count), []
+
+    def run(k: int) -> None:
+        gate.wait()
+        try:
+            work(k)
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(k,)) for k in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for error in raised:
+        raise error
+
+
+def test_threads_compile_and_run_one_function_at_once() -> None:
+    def function(x: Any, y: Any) -> Any:
+        return torch.func.grad(lambda v: F.cross_entropy(v @ y.T, x.argmax(1)))(x), (x[y.argmax(0)].sin() * 2).cumsum(0)
+
+    compiled = Compiled(function)
+
+    def work(k: int) -> None:
+        g = torch.Generator().manual_seed(k)
+        for call in range(30):
+            rows = 5 + (call % 4 == 0)
+            x, y = (torch.randn(rows, 5, generator=g) for _ in range(2))
+            for got, want in zip(compiled(x, y), function(x, y), strict=True):
+                assert torch.allclose(got, want, atol=1e-5)
+
+    at_once(work)
+    assert len(compiled.programs()) == 2, "what one thread has captured no other captures again"
+
+
+def test_threads_train_models_of_their_own_at_once() -> None:
+    def trained(wrap: Callable[[Any], Any]) -> list[float]:
+        with lock:
+            torch.manual_seed(0)
+            model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.GELU(), torch.nn.Linear(8, 3))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        g = torch.Generator().manual_seed(1)
+
+        def step(x: Any, y: Any) -> Any:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = wrap(step)
+        return [run(torch.randn(7, 6, generator=g), torch.randint(3, (7,), generator=g)).item() for _ in range(20)]
+
+    lock = threading.Lock()
+    want = trained(lambda step: step)
+    found: dict[int, list[float]] = {}
+    at_once(lambda k: found.update({k: trained(Compiled)}))
+    assert len(found) == 5 and all(np.allclose(losses, want, rtol=1e-4) for losses in found.values())
+
+
+def test_a_thread_that_the_function_starts_runs_uncompiled_meanwhile() -> None:
+    inner = Compiled(lambda x: x * 2)
+    seen: list[Any] = []
+
+    def outer(x: Any) -> Any:
+        thread = threading.Thread(target=lambda: seen.append(inner(torch.ones(2)).tolist()))
+        thread.start()
+        thread.join()
+        return x + 1
+
+    assert Compiled(outer)(torch.ones(2)).tolist() == [2, 2] and seen == [[2, 2]]
+
+
+def test_other_threads_write_to_their_tensors_during_a_capture() -> None:
+    mine, count = torch.zeros(3), torch.tensor(0.0)
+
+    def outer(x: Any) -> Any:
+        def write() -> None:
+            mine.add_(1)
+            count.add_(1)
+            mine[0] = 5
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+        return x + 1
+
+    Compiled(outer)(torch.ones(2))
+    assert mine.tolist() == [5, 1, 1] and count.item() == 1
+
+
+def test_a_child_process_does_not_wait_for_a_thread_that_it_has_not() -> None:
+    turn = Turn()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        assert turn.take()
+        held.set()
+        done.wait()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    turn._forked()  # as in a child
+    assert turn.take() and turn.take()
+    turn.leave()
+    turn._forked()  # one that has it keeps it
+    turn.leave()
+    done.set()
+    other.join()

@@ -12,18 +12,20 @@ from time import perf_counter
 from typing import Any
 
 from ..core.dtype import defaults
-from ..core.modes import MODES
+from ..core.modes import MODES, NESTED
 from ..core.mutation import user_depth
 from ..core.tensor import Tensor
 from ..core.value import Value
 from ..utils import _pytree as pytree
-from .capture.capture import capture
+from .capture.capture import FIRST, capture
+from .capture.earlier import UNCOMPILED
 from .capture.first import FirstStep
-from .capture.reads import Surroundings
+from .capture.reads import CHANGES, Surroundings
 from .capture.ready import Engine
 from .capture.spots import Spot, differing, moves, without
 from .capture.staged import Missed
 from .capture.trace import CALL
+from .capture.turn import TURN
 from .capture.variant import Variant
 from .capture.window import layout
 from .fast import MISS, Fast, Forms, fast
@@ -35,6 +37,8 @@ LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
 _MADE = 4  # how often a form's fast function is written
 _TRIES = 3  # captures that end early before a function is left alone
 _PLAIN = (int, float, complex, str, bytes, type(None))  # arguments that are told apart by value
+
+PASSING = (FIRST, UNCOMPILED)  # reasons that a second call may not have
 
 RECOMPILE = "The shapes, the dtypes or something else that the function reads are not those that it was compiled for."
 
@@ -58,8 +62,12 @@ class _Kept:
 class Compiled:
     """What :func:`compile` gives: called like the function, with its results and effects."""
 
-    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, engine: Engine | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, fullgraph: bool = False, engine: Engine | None = None, piece: Any = None
+    ) -> None:
         functools.update_wrapper(self, function, updated=())
+        self.piece = piece  # told if this is a part of a function, and no program
+        self.parts: Any = None  # what runs the function part by part, where it is no program
         self.function = function
         name = getattr(function, "__name__", "the function")
         self.called = type(getattr(function, "__self__", None)).__name__ if name == "__call__" else name
@@ -68,7 +76,7 @@ class Compiled:
         self.kept: dict[Any, list[_Kept]] = {}
         self.reasons: list[tuple[str, str]] = []  # (why it is not one program, the user's line)
         self.splits: list[tuple[str, str]] = []  # where Python branches between programs
-        self._failures: dict[Any, int] = {}
+        self._failures: dict[Any, float] = {}
         self._count = 0
         self._warned = False
         self._fast: tuple[Fast, ...] = ()
@@ -95,8 +103,14 @@ class Compiled:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The long way: the form for these arguments is looked up, or made."""
-        if MODES.recorder is not None:  # part of a larger capture
+        if MODES.recorder is not None or not TURN.take():  # part of a larger capture; or tensors have no values
             return self.function(*args, **kwargs)
+        try:
+            return self._looked_up(args, kwargs)
+        finally:
+            TURN.leave()
+
+    def _looked_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         tensors: list[Tensor] = []
         key = _key(args, kwargs, tensors)
         if key is None:
@@ -121,6 +135,8 @@ class Compiled:
                     kept.fast = fast(kept.variant, kept.surroundings, args, kwargs, self)
                     self._hurry()
                 return kept.variant(tensors)
+        if self.parts is not None and key not in self.kept:
+            return self.parts(*args, **kwargs)
         if self._failures.get(key, 0) >= _TRIES or (self.kept and stance == "eager_on_recompile"):
             return self.function(*args, **kwargs)
         if self.kept and stance == "fail_on_recompile":
@@ -177,22 +193,22 @@ class Compiled:
         try:
             found = capture(
                 self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots, not self.fullgraph,
-                surroundings.tensors,
+                surroundings.tensors, None if self.piece is None else surroundings.found,
             )
         finally:
             first.end()
         captured = perf_counter() - begun
         why = list(found.why)
-        if found.record is not None and surroundings.changed():
-            why.append(("the call changes what it reads in Python (an attribute, a list, a number)", ""))
-            if self._failures.get(key, 0) == 0:
-                self._failures[key] = 1  # a first call may make what later ones only use
-                return found.result
+        if [w for w, _ in why] == [CHANGES] and self._failures.get(key, 0) == 0:
+            self._failures[key] = 1  # a first call may make what later ones only use
+            return found.result
         if found.record is None or why:
-            self._failures[key] = self._failures.get(key, 0) + 1
+            self._failures[key] = self._failures.get(key, 0) + (0.25 if all(w in PASSING for w, _ in why) else 1)
             self.reasons += [w for w in why if w not in self.reasons]
             if self.fullgraph and self._failures[key] >= _TRIES:
                 raise Split(_told(self.reasons))
+            if self._failures[key] > 1:
+                self._no_program(why)
             return found.result
         self.splits += [s for s in found.splits if s not in self.splits]
         variant = Variant(found.record, tensors, self.engine, surroundings.tensors)
@@ -208,10 +224,26 @@ class Compiled:
         self.reasons += [w for w in why if w not in self.reasons]
         if self.fullgraph:
             raise Split(_told(self.reasons))
-        return self.function(*args, **kwargs)
+        self._no_program(why)
+        return (self.parts or self.function)(*args, **kwargs)
+
+    def _no_program(self, why: list[tuple[str, str]]) -> None:
+        """Go on part by part; a part is cut smaller."""
+        if self.fullgraph:
+            return
+        if self.piece is not None:
+            self.piece.fails(why)
+        elif self.parts is None:
+            from .parts.parts import parts_of
+
+            self.parts = parts_of(self.function, lambda function, piece: Compiled(function, engine=self.engine, piece=piece))
+            if self.parts is not None and not self.kept:
+                self._fast = (_unless_nested(self.parts),)
 
     def _thrashing(self) -> None:
-        if not self._warned:
+        if self.piece is not None:
+            self.piece.fails([("it was compiled for too many kinds of arguments or surroundings", "")])
+        elif not self._warned:
             self._warned = True
             warnings.warn(
                 f"{self.called} was compiled for {LIMIT} kinds of arguments or surroundings and is called"
@@ -222,7 +254,8 @@ class Compiled:
 
     def programs(self) -> list[Any]:
         """The programs that have been compiled, the latest of a kind first."""
-        return [k.variant.program for kept in self.kept.values() for k in kept]
+        own = [k.variant.program for kept in self.kept.values() for k in kept]
+        return own if self.parts is None else [*own, *[p for part in self.parts.parts() for p in part.run.programs()]]
 
     def variant(self, *args: Any, **kwargs: Any) -> Variant:
         """The compiled form for these arguments; runs the function if it has to be captured first.  ValueError where there is none."""
@@ -243,6 +276,7 @@ class Compiled:
     def forget(self) -> None:
         """Drop all programs, and what is known of arguments that have none."""
         self.kept.clear()
+        self.parts = None
         self._hurry()
         self.reasons.clear()
         self._failures.clear()
@@ -268,6 +302,11 @@ def compiled(model: Any, *, fullgraph: bool = False) -> Any:
         if isinstance(model, Module):
             return compiled_module(model, fullgraph)
     return model if isinstance(model, type) else Compiled(model, fullgraph=fullgraph)
+
+
+def _unless_nested(parts: Any) -> Fast:
+    """The call of a function that runs part by part, where nothing is open that calls have to look at."""
+    return lambda args, kwargs: MISS if NESTED else parts(*args, **kwargs)
 
 
 def _told(reasons: list[tuple[str, str]]) -> str:

@@ -15,15 +15,19 @@ from ...core.node import HOOKED, LEAF, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
+from .distinct import distinct
 from .earlier import Earlier, Passed
 from .followed import Followed
 from .joint import Joint, joint
 from .number import Number
+from .reads import CHANGES
 from .ready import Engine, Ready
 from .recorder import Given, Placed, Recorder
 from .spots import Spot
 from .staged import Decision
 from .value import Captured, Cell
+
+FIRST = "a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)"
 
 
 class Place(NamedTuple):
@@ -96,15 +100,16 @@ class Captive(NamedTuple):
 def capture(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (),
     engine: Engine | None = None, changed: Callable[[], bool] = lambda: False, spots: Sequence[Spot] = (),
-    split: bool = True, reached: Container[int] = (),
+    split: bool = True, reached: Container[int] = (), known: Container[int] | None = None,
 ) -> Captive:  # fmt: skip
     """Call the function; its effects and result are those of an ordinary call.
 
-    ``optimizers`` are those whose state goes back should the
-    function ask of a captured value what only an array has; it is then called again, uncaptured.  Where the record will be used, which it
-    is unless something has ``changed``, ``engine`` computes the result too, NumPy otherwise.  ``spots`` are places whose numbers change
-    from call to call: they are no constants of the program.  ``split``: Python may branch on values; the record then
-    holds for the ways that it went.  ``reached`` are identities of tensors that every call finds again.
+    ``optimizers`` are those whose state goes back should the function ask of a captured value what only an array has; it is then called
+    again, uncaptured.  Nothing that ``changed`` looks at may differ afterwards.  Where the record will be used, ``engine`` computes the
+    result too, NumPy otherwise.  ``spots`` are places whose numbers change from call to call: they are no constants of the program.
+    ``split``: Python may branch on values; the record then holds for the ways that it went.  ``reached`` are identities of tensors that
+    every call finds again.  With ``known``, the result is the variables of a function: what is no tensor and no plain value has to be one
+    of those objects, and no two of them may share what calls would not share.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -137,12 +142,16 @@ def capture(
         gc.collect(0)
         if not (recorder.closed or _holds(given, args, kwargs)):
             recorder.note("the call changes a list or a dictionary among its arguments")
+        if not recorder.closed and changed():
+            recorder.note(CHANGES)
         result = numbers.settle(result)
+        if known is not None and not recorder.closed and not distinct(result, known, recorder.arguments):
+            recorder.note("variables that share what they hold, or hold an object made by the function")
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
             plain = record is not None and record.joint is None and not recorder.breaks
             try:
-                if record is not None and plain and engine is not None and not record.decisions and not changed():
+                if record is not None and plain and engine is not None and not record.decisions:
                     record = record._replace(ready=recorder.finish(record, engine))
                 else:
                     recorder.finish(record if plain else None)
@@ -227,7 +236,7 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
         if backward is None:
             return None
     elif left.escaped():
-        recorder.note("a tensor that the call made stays alive outside of its result (the first step of an optimizer makes its state)")
+        recorder.note(FIRST)
         return None
     recorder.wanted = left.cells
     return Record(
@@ -296,8 +305,11 @@ class _Left:
                 self.recorded.append((tensor, history is not None))
             if tensor._gn is not history:
                 self.recorder.note("a tensor that was there before gets another place on the tape")
-            if tensor._value is not mine:
-                self.rebound.append(Rebound(tensor, False, self.place(tensor._value)))
+            value = tensor._value
+            if value is not mine and type(value) is not Captured:
+                self.recorder.note("another thread gives a tensor that was there before a value")
+            elif value is not mine:
+                self.rebound.append(Rebound(tensor, False, self.place(value)))
             elif isinstance(raw, np.generic) and mine._cell is not None and mine._cell.written:
                 self.rebound.append(Rebound(tensor, False, self.place(mine)))
             grad, had = tensor._grad, before.get(id(tensor))

@@ -24,6 +24,8 @@ from .value import Captured
 if TYPE_CHECKING:
     from .recorder import Recorder
 
+UNCOMPILED = "the function goes back through a graph that was made before the call, uncompiled"
+
 Path = tuple[int, ...]  # edge numbers, from an argument's node on
 
 
@@ -112,7 +114,7 @@ class Earlier:
     def walk(self, nodes: Sequence[Any], keep: bool) -> str:
         """The function goes back through these nodes; why that cannot be recorded, or nothing."""
         if not all(type(n) is CompiledBackward and n.saved is not None and n not in HOOKED for n in nodes):
-            return "the function goes back through a graph that was made before the call, uncompiled"
+            return UNCOMPILED
         for node in nodes:
             if id(node) not in self.paths:
                 return "the function goes back through a graph that it is not given"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from types import CellType
 from typing import Any
 
 from ...core.tensor import Tensor
 from ...utils import _pytree as pytree
 from .number import Number, plain
+from .reads import CHANGES
 from .spots import Spot
 from .trace import Trace, followed
 
@@ -36,7 +38,7 @@ class Followed:
                 if now is mine:
                     spot.put(value)
                 else:
-                    self.trace.recorder.note("the call changes what it reads in Python (an attribute, a list, a number)")
+                    self.trace.recorder.note(CHANGES)
                     spot.put(_plain_all(now))
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -80,17 +82,34 @@ class Followed:
 def _replace(ref: Callable[[], Any]) -> None:
     """Put the plain number where the function has put one that was followed."""
     number = ref()
-    if number is None:
-        return
-    value = plain(number)
-    for holder in gc.get_referrers(number):
+    if number is not None:
+        _everywhere(number, plain(number))
+
+
+def _everywhere(there: Any, value: Any) -> None:
+    """Put ``value`` where ``there`` is held.  No function in here may close over ``there``: its variable would be such a place."""
+    for holder in gc.get_referrers(there):
         if type(holder) is set:
-            holder.discard(number)
+            holder.discard(there)
             holder.add(value)
-        elif type(holder) in (list, dict):
-            for k, v in enumerate(holder) if type(holder) is list else list(holder.items()):
-                if v is number:
-                    holder[k] = value
+        elif type(holder) is list or type(holder) is dict:
+            _exchange(holder, there, value)
+        elif type(holder) is tuple:
+            _everywhere(holder, _with(holder, there, value))
+        elif type(holder) is CellType:
+            holder.cell_contents = value
+        elif (held := getattr(holder, "__dict__", None)) is not None:
+            _exchange(held, there, value)
+
+
+def _with(held: tuple[Any, ...], there: Any, value: Any) -> tuple[Any, ...]:
+    return tuple([value if v is there else v for v in held])
+
+
+def _exchange(holder: Any, number: Any, value: Any) -> None:
+    for k, v in enumerate(holder) if type(holder) is list else list(holder.items()):
+        if v is number:
+            holder[k] = value
 
 
 def _plain_all(value: Any, but: Callable[[Any], bool] = lambda leaf: False) -> Any:

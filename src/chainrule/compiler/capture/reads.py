@@ -22,12 +22,14 @@ from ...core.epoch import EPOCH, Noted
 from ...core.mutation import PACKAGE
 from ...core.op import Op
 from ...core.tensor import Tensor
+from .number import Number
 from .spots import Spot, is_number
 
 _PLAIN = (int, float, complex, bool, str, bytes, type(None), type(Ellipsis), slice, np.generic, np.dtype)
 _DEPTH = 6
-_EFFECTS = frozenset({"print", "input", "open", "next", "exec", "eval", "setattr", "delattr", "globals", "iter"})
-_UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets", "subprocess", "logging", "warnings", "socket"})
+CHANGES = "the call changes what it reads in Python (an attribute, a list, a number)"
+EFFECTS = frozenset({"print", "input", "open", "next", "exec", "eval", "setattr", "delattr", "globals", "iter"})
+UNSURE = frozenset({"random", "time", "os", "sys", "datetime", "uuid", "secrets", "subprocess", "logging", "warnings", "socket"})
 
 
 class Surroundings:
@@ -53,7 +55,7 @@ class Surroundings:
         self.why: list[str] = []
         self.optimizers: list[Any] = []
         self.tensors: set[int] = set()  # identities of those that it reaches
-        self._seen: set[int] = set()
+        self.found: set[int] = set()  # identities of all that it looks at
         self._hold: list[Any] = []  # identities stay taken
         self._names: set[str] = {"__call__", "forward", "backward", "setup_context"}
         self._kinds: list[type] = []
@@ -139,9 +141,9 @@ class Surroundings:
     # -- one kind of object after another --------------------------------------------------------------------------------
 
     def _walk(self, value: Any, depth: int) -> None:
-        if isinstance(value, _PLAIN) or id(value) in self._seen:
+        if isinstance(value, _PLAIN) or id(value) in self.found:
             return
-        self._seen.add(id(value))
+        self.found.add(id(value))
         self._hold.append(value)
         if isinstance(value, type) and not _ours(value.__module__) and value.__module__ != "builtins":
             self._kinds.append(value)
@@ -206,8 +208,8 @@ class Surroundings:
     def _methods(self) -> None:
         """The methods of the objects found, those whose names some code mentions; they may mention more."""
         before = -1
-        while before != len(self._seen) + len(self._names):
-            before = len(self._seen) + len(self._names)
+        while before != len(self.found) + len(self._names):
+            before = len(self.found) + len(self._names)
             for kind in list(self._kinds):
                 for name, member in vars(kind).items():
                     if name in self._names and isinstance(member, types.FunctionType):
@@ -238,7 +240,7 @@ class Surroundings:
         self.tensors.update(map(id, [*value.parameters(), *value.buffers()]))
         for child in value.modules():
             self._modules[id(child)] = child
-            self._seen.add(id(child))
+            self.found.add(id(child))
             if not _ours(type(child).__module__):
                 for held in vars(child).values():
                     self._walk(held, depth + 1)
@@ -303,7 +305,7 @@ class Surroundings:
                     self._imported(value, code, depth)
                 else:
                     self._walk(value, depth + 1)
-            elif name in _EFFECTS and hasattr(builtins, name):
+            elif name in EFFECTS and hasattr(builtins, name):
                 self.why.append(f"it calls {name}()")
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
@@ -311,7 +313,7 @@ class Surroundings:
 
     def _imported(self, module: types.ModuleType, code: types.CodeType, depth: int) -> None:
         root = module.__name__.partition(".")[0]
-        if root in _UNSURE or (root == "numpy" and "random" in code.co_names):
+        if root in UNSURE or (root == "numpy" and "random" in code.co_names):
             self.why.append(f"it uses the module {module.__name__}")
         file = getattr(module, "__file__", None) or ""
         if root in ("chainrule", "torch") or not file or "lib/python" in file or "site-packages" in file:
@@ -352,6 +354,8 @@ def _options(group: Noted, varying: frozenset[Any]) -> list[Any]:
 
 def _mark(value: Any) -> Any:
     """What tells a value from another: plain ones by what they are, others by identity."""
+    if type(value) is Number:  # of a capture that is open: asking for its value would end it
+        return id(value)
     if isinstance(value, _PLAIN):
         return (type(value), value if value == value else "nan")
     if type(value) is tuple:

@@ -278,21 +278,31 @@ class Recorder:
     # -- values for Python -----------------------------------------------------------------------------------------------
 
     def concrete(self, captured: Captured, what: str) -> Any:
-        """The array behind a captured value."""
-        if captured._cell is None:
-            if self.closed or get_ident() != self.thread:
-                return captured.raw
+        """The array behind a captured value; another thread sees the one from before the capture."""
+        elsewhere = get_ident() != self.thread
+        if captured.raw is not None and (elsewhere or (self.closed and captured._cell is None)):
+            return captured.raw
         if not self.closed:
-            if captured.size == 1 and get_ident() == self.thread and captured.numpy_dtype.kind in _BRANCHING.get(what, ""):
-                return self._branched(captured, what)
-            if get_ident() != self.thread:
+            if elsewhere:
                 raise RuntimeError(f"{what} of a tensor that another thread is capturing")
+            if captured.size == 1 and captured.numpy_dtype.kind in _BRANCHING.get(what, ""):
+                return self._branched(captured, what)
             self.flush(_REASONS.get(what, f"Python asks for {what} of a tensor"))
         cell = captured.cell
         array = self.arrays.get(id(cell))
         if array is None:
             array = cell.array
         return captured.array_of(array)
+
+    def written_elsewhere(self, captured: Captured) -> Any:
+        """The memory of a tensor that another thread than the capture's writes to."""
+        raw = captured.raw
+        if raw is None:
+            raise RuntimeError("a write to a tensor that another thread is capturing")
+        if isinstance(raw, np.generic):
+            captured.raw = raw = np.array(raw)
+            self.swapped[:] = [(t, raw if m is captured else v, m) for t, v, m in self.swapped]
+        return raw
 
     def decided(self, node: Node, why: str) -> Any:
         """What Python goes by: the number in a node of shape ()."""
@@ -326,8 +336,9 @@ class Recorder:
         """Forget what was recorded: every tensor has the array that it had."""
         self.closed = True
         MODES.recorder = None
-        for tensor, raw, _ in self.swapped:
-            tensor._value = raw
+        for tensor, raw, mine in self.swapped:
+            if tensor._value is mine:  # and no other thread has given it a value meanwhile
+                tensor._value = raw
         self.earlier.restore()
 
     def finish(self, record: Any = None, engine: Engine | None = None) -> Ready | None:
@@ -365,11 +376,12 @@ class Recorder:
     def _restore(self) -> None:
         given = {id(mine): raw for _, raw, mine in self.swapped}
         rewritten = {id(c) for c in self._keep if c.written}
-        mine = [t for t in self.census.now() if type(v := t.__dict__.get("_value")) is Captured and v.recorder is self]
-        values = {id(t._value): t._value for t in mine}
+        mine = [(t, v) for t in self.census.now() if type(v := t.__dict__.get("_value")) is Captured and v.recorder is self]
+        values = {id(v): v for _, v in mine}
         sharers = Counter(id(v._cell) for v in values.values())
-        for tensor in mine:
-            value = tensor._value
+        for tensor, value in mine:
+            if tensor._value is not value:  # another thread has given it one meanwhile
+                continue
             raw = given.get(id(value))
             shared = value._cell is not None and sharers[id(value._cell)] > 1  # a number would have no memory in common with its views
             if raw is None or (isinstance(raw, np.generic) and (shared or id(value._cell) in rewritten)):

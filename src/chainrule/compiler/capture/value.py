@@ -138,6 +138,9 @@ class Captured(Value):
 
     def store(self, value: Any) -> None:
         """Write a captured or raw value of this shape and dtype."""
+        if self.recorder.thread != get_ident():
+            self.recorder.written_elsewhere(self)[...] = self.recorder.concrete(value, "a write") if isinstance(value, Captured) else value
+            return
         self.recorder.about_to_write(self.cell)
         if self.recorder.closed:
             self.array_of(self.cell.array)[...] = self.recorder.concrete(value, "a write") if isinstance(value, Captured) else value

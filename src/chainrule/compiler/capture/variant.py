@@ -21,6 +21,7 @@ from .joint import Joint, node_of
 from .ready import Engine, Ready
 from .recorder import memory_of, settled
 from .staged import Missed, Staged
+from .value import Captured
 from .window import VALUE, memory_for, start_of
 
 
@@ -204,7 +205,10 @@ class Finder(NamedTuple):
         tensor = self.tensor if self.position is None else arguments[self.position]
         if isinstance(self.kind, Saved):
             return saved_at(tensor, self.kind)
-        return tensor._value if self.kind == VALUE else memory_for(self.kind, tensor._value)
+        value = tensor._value
+        if type(value) is Captured:  # another thread has just begun to capture
+            value = value.concrete("a compiled call")
+        return value if self.kind == VALUE else memory_for(self.kind, value)
 
 
 def _source(tensor: Tensor, position: dict[int, int]) -> Source:

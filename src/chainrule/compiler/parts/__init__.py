@@ -1,0 +1,1 @@
+"""Functions that are no one program: cut where Python does what a program cannot repeat, and compiled in between."""

@@ -1,0 +1,93 @@
+"""A function whose parts are compiled functions: calls run it with the effects that it has, and what is a program between them as one."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .plan import Block, Part, begun, parts, refined, replaced
+from .source import Source, source_of
+from .write import Writer
+
+Compile = Callable[[Any, "Piece"], Any]
+
+
+class Piece:
+    """What a compiled part tells when it is none."""
+
+    def __init__(self, whole: Parts, part: Part) -> None:
+        self.whole = whole
+        self.part = part
+
+    def fails(self, reasons: list[tuple[str, str]]) -> None:
+        """The part is no program: from the next call on it is cut smaller."""
+        self.whole.cut(self.part, reasons)
+
+
+class Parts:
+    """``function`` is the one that runs; ``compile`` makes a compiled function of a part's."""
+
+    def __init__(self, source: Source, compile: Compile) -> None:
+        self.source = source
+        self.compile = compile
+        self.block: Block = begun(source.tree.body, source)
+        self.reasons: list[tuple[str, str]] = []
+        self.function: Any = source.function
+        self._write()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def cut(self, part: Part, reasons: list[tuple[str, str]]) -> None:
+        """Cut a part smaller."""
+        if not any(p is part for p in parts(self.block)):
+            return  # another thread has
+        self.reasons += [r for r in reasons if r not in self.reasons]
+        file = self.source.function.__code__.co_filename
+        at = [line.rpartition(":") for _, line in reasons]
+        self._refine(part, {int(number) for name, _, number in at if name == file and number.isdigit()})
+        self._write()
+
+    def _refine(self, part: Part, lines: set[int]) -> None:
+        self.block = replaced(self.block, part, refined(part, lines, self.source))
+
+    def _write(self) -> None:
+        """Write the function anew; what cannot be a part as it stands is cut until it can."""
+        while True:
+            writer = Writer(self.source, self.block)
+            code, made = writer.written()
+            if not writer.refused:
+                break
+            for part in writer.refused:
+                self._refine(part, set())
+        function = self.source.function
+        around = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        for name, part, inner in made:
+            if part.run is None:
+                part.run = self.compile(self._function(inner, around, ()), Piece(self, part))
+            around[name] = types.CellType(part.run)
+        self.function = self._function(code, around, function.__defaults__)
+        self.function.__kwdefaults__ = function.__kwdefaults__
+
+    def _function(self, code: types.CodeType, around: dict[str, Any], defaults: Any) -> types.FunctionType:
+        function = self.source.function
+        made = types.FunctionType(
+            code.replace(co_name=function.__code__.co_name), function.__globals__, function.__name__, defaults,
+            tuple([around[n] for n in code.co_freevars]),
+        )  # fmt: skip
+        made.__qualname__ = function.__qualname__
+        made.__module__ = function.__module__
+        return made
+
+    def parts(self) -> Iterator[Part]:
+        return parts(self.block)
+
+
+def parts_of(function: Any, compile: Compile) -> Callable[..., Any] | None:
+    """What calls a function part by part; None where it cannot be cut."""
+    if isinstance(function, types.MethodType):
+        inner = parts_of(function.__func__, compile)
+        return None if inner is None else types.MethodType(inner, function.__self__)
+    source = source_of(function)
+    return None if source is None else Parts(source, compile)
