@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import chainrule as torch
+from chainrule.compiler.capture.variant import Variant
 from chainrule.compiler.front import Compiled
 
 
@@ -387,3 +388,29 @@ def test_too_many_kinds_of_calls_are_told_once_at_the_users_line() -> None:
     (warning,) = told
     assert warning.filename == __file__
     assert str(warning.message).startswith("Linear was compiled for 8 kinds of arguments")
+
+
+def test_numbers_that_a_step_counts_are_replaced_by_the_fast_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.Adam([parameter], lr=0.1)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = (parameter * x).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x = torch.arange(1.0, 4.0)
+    run = settled(Counted(step), x)
+    counted = optimizer.state[parameter]["step"]
+    before = int(counted)
+
+    def long(*_: Any) -> Any:
+        raise AssertionError("the long way")
+
+    monkeypatch.setattr(Variant, "__call__", long)
+    run(x)
+    run(x)
+    assert int(counted) == before + 2
+    assert optimizer.state[parameter]["step"] is counted

@@ -264,7 +264,7 @@ class _Left:
         """Where a later call finds the value."""
         cell = value.cell
         whole = value.shape == cell.shape and value.offset == 0 and value.strides == row_major(cell.shape)
-        if cell.array is not None and not cell.drawn:
+        if cell.array is not None and not cell.drawn and not cell.replaced:
             return Place(None, cell.first.attrs["index"], value.shape, value.strides, value.offset, whole)
         if id(cell) not in self.outputs:
             self.outputs[id(cell)] = len(self.cells)

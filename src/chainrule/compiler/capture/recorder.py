@@ -348,10 +348,10 @@ class Recorder:
         """
         self.closed = True
         MODES.recorder = None
-        made = [c for c in self.cells if c.array is None] if record is None else list(self.wanted or ())
+        made = [c for c in self.cells if c.array is None or c.replaced] if record is None else list(self.wanted or ())
         self.program.outputs = [c.node for c in made]
         kept = self._keep
-        stores = [(k, c) for k, c in enumerate(kept) if c.written]
+        stores = [(k, c) for k, c in enumerate(kept) if c.written and not c.replaced]
         self.program.stores = [(k, c.node) for k, c in stores]
         inputs = [memory_of(c.array) for c in kept]
         ready = None
@@ -365,11 +365,8 @@ class Recorder:
             self.arrays[id(cell)] = array
         self._alive = made
         for k, cell in stores:
-            if isinstance(cell.array, np.ndarray):
-                if inputs[k] is not cell.array:
-                    np.copyto(cell.array, inputs[k])
-            else:
-                self.arrays[id(cell)] = inputs[k]
+            if inputs[k] is not cell.array:
+                np.copyto(cell.array, inputs[k])
         self._restore()
         return ready
 

@@ -38,6 +38,11 @@ class Cell:
     def written(self) -> bool:
         return self.node is not self.first
 
+    @property
+    def replaced(self) -> bool:
+        """Whether it is a number that tensors get another one for: numbers are not written to."""
+        return self.written and isinstance(self.array, np.generic)
+
 
 class Captured(Value):
     """``shape`` and ``strides`` (in elements) into the row-major elements of a cell, from ``offset`` on."""
