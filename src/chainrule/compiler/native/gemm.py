@@ -395,3 +395,7 @@ class _Writer:
                 f.prefetch(a, f.add(later, i), self.element, 2)
         elif layout.columns == 1 and layout.rows == self.cuts.depth:  # the next tile, as much of it as of this one
             f.prefetch(a, f.mul(f.add(k, self.cuts.depth), tile.rows), self.element)
+        elif layout.columns == 1 and layout.rows > 1:  # so many steps are a line of the next rows, each of which has its turn
+            line = 64 // self.size
+            turn = f.rem(k, line)
+            f.prefetch(a, f.add(f.mul(f.add(turn, tile.rows), layout.rows), f.sub(k, turn)), self.element)
