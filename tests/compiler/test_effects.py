@@ -116,6 +116,8 @@ def test_gradients_of_numbers_are_numbers() -> None:
         lambda x: F.dropout(x.view(5, 7, 1).permute(1, 2, 0).sin()), lambda x: torch.zeros_like(x.t()).normal_(),
         lambda x: F.dropout(x.t() @ x), lambda x: torch.rand_like(x.long()[None].expand(3, 5, 7) * 0.5),
         lambda x: torch.rand_like(x.t().long()[..., None].expand(7, 5, 3) * 0.5), lambda x: torch.rand_like(x[:1].expand(5, 7).t() + 1),
+        lambda x: torch.randn_like(x[:, :4]), lambda x: torch.randn_like(x.t()[:4]), lambda x: torch.randn_like(x.clone()[::2]),
+        lambda x: x.clone()[:, :4].normal_(), lambda x: x.clone().t().normal_(), lambda x: x.clone()[1:4].normal_(),
     ],
 )  # fmt: skip
 def test_random_numbers_are_drawn_in_the_order_of_memory(draw: Any) -> None:

@@ -123,3 +123,13 @@ def test_randomness_of_vmap():
             torch.func.vmap(f)(x)
     with pytest.raises(RuntimeError, match="Cannot ask for different inplace randomness on an unbatched tensor"):
         torch.func.vmap(lambda t: torch.empty(3).uniform_() + t, randomness="different")(x)
+
+
+def test_normal_numbers_like_a_part_of_a_tensor_are_those_of_a_contiguous_one():
+    x = torch.arange(96.0).view(6, 16)
+    torch.manual_seed(2)
+    expected = torch.randn(6, 4)
+    torch.manual_seed(2)
+    assert torch.equal(torch.randn_like(x[:, :4]), expected)
+    torch.manual_seed(2)
+    assert not torch.equal(x[:, :4].normal_(), expected)  # PyTorch fills what has gaps number by number

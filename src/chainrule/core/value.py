@@ -94,6 +94,10 @@ class Value:
         """Whether the memory that it stands for lies in the order of the dimensions: random numbers are drawn in that of memory."""
         return True
 
+    def contiguous(self) -> bool:
+        """Whether it is also all of that memory, or a part without gaps."""
+        return self.row_major()
+
     def laid_out(self, strides: Any) -> Value:
         """The same value, in memory of dense strides."""
         return self

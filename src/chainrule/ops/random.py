@@ -210,11 +210,19 @@ def randperm(
 
 def _sample_impl(x: Any, *, kind: Any, draw: Any) -> Any:
     """Draw in the order of memory, as PyTorch does, whatever the order of the dimensions."""
-    order = sorted(range(x.ndim), key=lambda d: -x.strides[d]) if isinstance(x, np.ndarray) and not x.flags.c_contiguous else None
-    if order is None or 0 in x.strides or order == list(range(x.ndim)):
+    order = _order_of(x)
+    if order is None:
         return draw(x.shape)
     made = draw(tuple([x.shape[d] for d in order]))
     return made.transpose(sorted(range(x.ndim), key=order.__getitem__))
+
+
+def _order_of(x: Any) -> list[int] | None:
+    """The dimensions of a tensor made like this one, the outermost in memory first; None for one that is row-major."""
+    if not isinstance(x, np.ndarray) or x.flags.c_contiguous or 0 in x.strides:
+        return None
+    order = sorted(range(x.ndim), key=lambda d: -x.strides[d])
+    return None if order == list(range(x.ndim)) else order
 
 
 def _sample_batch(op: Any, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
@@ -257,9 +265,7 @@ def like(
 def _in_order(tensor: Any) -> bool:
     """Whether a tensor like this one is row-major; PyTorch draws normal numbers for the others in another way."""
     value = tensor._value if isinstance(tensor, Tensor) else None
-    if isinstance(value, Value):
-        return value.row_major()
-    return not isinstance(value, np.ndarray) or bool(value.flags.c_contiguous) or 0 in value.strides
+    return value.row_major() if isinstance(value, Value) else _order_of(value) is None
 
 
 def rand_like(
@@ -440,7 +446,8 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: An
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Write normal numbers."""
     g = _source(generator)
-    in_order = _in_order(self)
+    value = self._value
+    in_order = value.contiguous() if isinstance(value, Value) else self.is_contiguous()
     return _fill(self, "normal_", lambda s, d: sampling.normal(g, s, d, float(mean), float(std), in_order))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.op import Op
+from ...core.size import is_contiguous
 from ...core.tensor import Tensor, wrap
 from ...core.value import Value
 from ..program.ir import Node, Shape, row_major
@@ -122,6 +123,9 @@ class Captured(Value):
 
     def row_major(self) -> bool:
         return self.recorder.order_of(self) == tuple(range(len(self._shape)))
+
+    def contiguous(self) -> bool:
+        return self.row_major() and is_contiguous(self.shape, self.strides)
 
     def laid_out(self, strides: Any) -> Captured:
         order = tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
