@@ -176,9 +176,10 @@ class Native:
         over = 0
         for node in sorted(self.made, key=lambda n: self.written[id(n)]):
             step = self.written[id(node)]
-            for over in range(over, step):
-                for size, block in ends.pop(over, ()):
+            for k in range(over, step):
+                for size, block in ends.pop(k, ()):
                     free.setdefault(size, []).append(block)
+            over = step
             if id(node) in elsewhere or node.op == "call":
                 continue
             whole, start = self.inside.get(id(node), (node, 0))
