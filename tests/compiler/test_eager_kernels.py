@@ -510,3 +510,17 @@ def test_arrays_alike_take_the_short_way(f, kernels):
 
 def same_bits(a, b):
     return a.numpy().tobytes() == b.numpy().tobytes()
+
+
+def test_a_cotangent_that_is_handed_on_is_no_kernels(kernels):
+    """An addition's: no kernel is looked for; each leaf gets a copy of its own, and broadcast arguments their sums."""
+    x, y = [T.tensor(numbers(300, 300, seed=k), requires_grad=True) for k in range(2)]
+    row = T.tensor(numbers(300, seed=2), requires_grad=True)
+    g = T.tensor(numbers(300, 300, seed=3))
+    (x + y).backward(g)
+    assert not any("backward" in key for key in kernels.table if isinstance(key, tuple))
+    assert same_bits(x.grad, g) and same_bits(y.grad, g)
+    assert len({t.data_ptr() for t in (x.grad, y.grad, g)}) == 3
+    (x + row).backward(g)
+    agree(row.grad.numpy(), g.numpy().sum(0), "f4", 64.0)
+    agree(x.grad.numpy(), 2 * g.numpy(), "f4")

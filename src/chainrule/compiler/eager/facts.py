@@ -27,6 +27,8 @@ VARYING = frozenset({"add", "sub", "mul", "div", "eq", "ne", "lt", "le", "gt", "
 # Whose cotangent is that of the result at every element: NumPy shows it so without writing it.
 SPREAD = frozenset({"sum", "sum_all", "mean", "mean_all"})
 
+# Whose cotangent is handed on as it is, where nothing was broadcast.
+PASSED = frozenset({"add"})
 
 # One exact instruction for an element: up to 65,536 of them NumPy is done before a kernel has been found.  Both give the same bits.
 CHEAP = frozenset("add sub mul div neg abs maximum minimum sqrt reciprocal eq ne lt le gt ge".split())

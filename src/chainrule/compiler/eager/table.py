@@ -18,7 +18,7 @@ from ..capture.symbolic import Unsupported
 from ..program.ir import Program
 from . import sweep
 from .arguments import Arguments, Leave, plain_key, stand_in, stand_ins
-from .facts import CHEAP, PAYS, SPREAD, compiled, quicker, varying
+from .facts import CHEAP, PASSED, PAYS, SPREAD, compiled, quicker, varying
 from .sketch import Sketch, sketched
 from .steps import Step
 
@@ -55,7 +55,7 @@ class Eager:
         self.table: dict[Any, Kernel] = {}
         self.count: dict[Any, int] = {}
         self.quick: dict[Any, tuple[Kernel, Run]] = {}  # of plain calls
-        self.ready: dict[tuple[Op, Any], tuple[Kernel, sweep.Alike, int]] = {}  # for arrays alike, of so many elements at least
+        self.ready: dict[tuple[Op | str, Any], tuple[Kernel, sweep.Alike, int]] = {}  # for arrays alike, of so many elements at least
         self.calls = 0  # that kernels have taken
         self._clock = itertools.count(1).__next__
         self._lock = threading.RLock()
@@ -75,8 +75,9 @@ class Eager:
 
     # -- what core/large.py calls ----------------------------------------------------------------------------------------
 
-    def alike(self, op: Op, values: Sequence[Any]) -> Any:
-        """The raw result of an elementwise operation without keywords on arrays of one dtype and shape, if it is known how; or None."""
+    def alike(self, op: Op | str, values: Sequence[Any]) -> Any:
+        """The raw result, on arrays of one dtype and shape, of an elementwise operation without keywords or of "copy"; None where it is not
+        known how."""
         first = values[0]
         known = self.ready.get((op, first.dtype))
         if known is None or first.size < known[2]:
@@ -125,21 +126,33 @@ class Eager:
             return None
         if plain is not None:
             self.quick[plain] = (kernel, kernel.run)
-            alike = getattr(kernel.run, "alike", None)
-            if alike is not None and not kw and len(values) == len(found.arrays):
-                self.ready[op, values[0].dtype] = (kernel, alike, PAYS if op.name in CHEAP else sweep.BLOCK)
+            if not kw and len(values) == len(found.arrays):
+                self._keep_ready(op, values[0].dtype, kernel, PAYS if op.name in CHEAP else sweep.BLOCK)
         return settled(kernel.run(found.arrays, found.shapes[0])[0])
 
     def copy(self, array: Any) -> Any:
         """A fresh array of the same elements, or None."""
+        made = self.alike("copy", (array,))
+        if made is not None:
+            return made
         found = Arguments()
         found.key.append("copy")
         try:
             found.add(array)
         except Leave:
             return None
-        run = self._kernel(found, "copy", lambda sketch, shape: [stand_in(sketch, array, shape)], True).run
-        return None if run is None else run(found.arrays, array.shape)[0]
+        kernel = self._kernel(found, "copy", lambda sketch, shape: [stand_in(sketch, array, shape)], True)
+        if kernel.run is None:
+            return None
+        if found.arrays[0] is array:
+            self._keep_ready("copy", array.dtype, kernel, sweep.BLOCK)
+        return kernel.run(found.arrays, array.shape)[0]
+
+    def _keep_ready(self, op: Op | str, dtype: Any, kernel: Kernel, least: int) -> None:
+        """Remember a kernel for arrays alike, if it is one."""
+        alike = getattr(kernel.run, "alike", None)
+        if alike is not None:
+            self.ready[op, dtype] = (kernel, alike, least)
 
     def step(self, optimizer: Any, p: Any, g: Any, group: dict[str, Any], state: dict[str, Any]) -> bool:
         """Whether the parameter has been updated."""
@@ -156,7 +169,7 @@ class Eager:
     def backward(self, node: Any, g: Any) -> Sequence[Any] | None:
         """The cotangents of a node's arguments, or None."""
         op = node.op
-        if not compiled(op) or op.name in SPREAD:
+        if not compiled(op) or op.name in SPREAD or (op.name in PASSED and node.fit is None):
             return None
         found = Arguments()
         wanted = [e is not None for e in node.edges]
