@@ -62,7 +62,8 @@ def _matmul(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel,
     steps = row_major(node.shape)
     in_a, in_b, in_c = [Layout(s[-2], s[-1], s[:-2]) for s in (steps_a, steps_b, steps)]
     spec = Gemm(
-        element, node.shape[-2], node.shape[-1], a.shape[-1], in_a, in_b, in_c, batch=node.shape[:-2], buffers=_pointers(after), on_c=after
+        element, node.shape[-2], node.shape[-1], a.shape[-1], in_a, in_b, in_c, batch=node.shape[:-2],
+        buffers=_pointers(after), on_c=after, looped=after is not None and after.long,
     )  # fmt: skip
     return gemm.emit(module, spec, module.fresh("product")), [(base_a, start_a), (base_b, start_b)]
 
@@ -87,7 +88,8 @@ def _conv(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel, l
     spec = conv.Conv(
         _ELEMENT[node.dtype.name], images.shape[0], images.shape[1], weights.shape[0], pair(images.shape[2:], 1),
         pair(weights.shape[2:], 1), pair(attrs["stride"], 1), pair(tuple([p for p, _ in attrs["padding"]]), 0),
-        pair(attrs["dilation"], 1), attrs["groups"], kind, _pointers(after), after,  # type: ignore[arg-type]
+        pair(attrs["dilation"], 1), attrs["groups"], kind,  # type: ignore[arg-type]
+        _pointers(after), after, after is not None and after.long,
     )  # fmt: skip
     kernel = conv.emit(module, spec, module.fresh("convolution"))
     operands = (first, second) if kind != "weight" else (second, first)

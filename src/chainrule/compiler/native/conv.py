@@ -32,7 +32,8 @@ class Conv:
     results' gradient); all are contiguous.  The third buffer is what is computed, more than three are the hook's.
 
     ``on_result`` changes what is computed before it is stored: its places' batch is the image, row the channel, column
-    the position in the channel's plane (weights: row the output channel, column the position in its weights).
+    the position in the channel's plane (weights: row the output channel, column the position in its weights).  If its code is long,
+    ``looped`` has it written once, and run over what is complete and still near.
     """
 
     element: str
@@ -48,6 +49,7 @@ class Conv:
     kind: Kind = "forward"
     buffers: int = 3
     on_result: Hook | None = None
+    looped: bool = False
 
     def __post_init__(self) -> None:
         if self.element not in ("float", "double"):

@@ -126,7 +126,7 @@ class _Writer:
             min((cut(target, self.element, work, s) for cut in (by_channels, by_pixels)), key=lambda c: c.cost) for s in work.sweeps
         ]
         # A hook sees contiguous pixels: results with gaps get it in a pass of their own.
-        self.late = spec.on_result is not None and any(s.step != (1, 1) for s in work.sweeps)
+        self.late = spec.on_result is not None and (spec.looped or any(s.step != (1, 1) for s in work.sweeps))
         self.share()
         padded = [c.lanes * up(self.each, c.lanes) if c.channels else 0 for c in self.cuts]
         packed = [work.inputs * len(s.taps) * p * self.size for s, p in zip(work.sweeps, padded, strict=True)]

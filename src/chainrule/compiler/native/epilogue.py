@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..program.ir import Node, row_major
+from ..schedule.epilogue import SHORT
 from .emitter import Emitter, parts
 from .kernel import Place
 from .lanes import Lanes
@@ -13,14 +14,16 @@ from .loops_index import Affine, NotAffine
 from .loops_value import Evaluator, spread
 from .numbers import pack
 
+_STRAIGHT = 12  # short operations that are written once for each vector of a tile
+
 
 class Epilogue:
     """Nodes that are computed of a product's elements, and stored with it or in its place.
 
     ``nodes`` are those of the group with the views between them, and ``outputs`` what is stored.  The places of the product's elements
     are in matrices of ``rows`` × ``columns``.  ``result`` is whose memory the product's kernel writes; ``buffers`` are the nodes whose
-    memory the hook's pointers have to be to, from the kernel's pointer ``first`` on.  Raises NotAffine where the elements do not
-    correspond to the product's, or lie where vectors along its rows cannot find them.
+    memory the hook's pointers have to be to, from the kernel's pointer ``first`` on; ``long`` says that the code is.  Raises NotAffine
+    where the elements do not correspond to the product's, or lie where vectors along its rows cannot find them.
     """
 
     def __init__(self, product: Node, matrix: tuple[int, int], nodes: Sequence[Node], outputs: Sequence[Node], first: int) -> None:
@@ -30,7 +33,10 @@ class Epilogue:
         after = [n for n in outputs if n is not product]
         low = Lowering(inside, product.shape, ()).lower(lambda low: [low.stored(n) for n in after])
         self.domain = low.domain
-        self.loads = [e for e in walk([s.value for s in low.stores]) if e.kind == "load" and e.node is product]
+        inner = walk([s.value for s in low.stores])
+        self.loads = [e for e in inner if e.kind == "load" and e.node is product]
+        maps = [e.fn for e in inner if e.kind == "map"]
+        self.long = len(maps) > _STRAIGHT or not SHORT.issuperset(maps)
         natural = Affine(tuple([s if n > 1 else 0 for s, n in zip(row_major(self.domain), self.domain)]))
         if low.checked or any(e.at != natural for e in self.loads) or self.domain[-1] % self.columns:
             raise NotAffine

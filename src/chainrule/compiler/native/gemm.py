@@ -45,9 +45,10 @@ class Gemm:
     """One product.
 
     A is m × k, B k × n, C m × n, each for every index of ``batch``; ``element`` is ``float`` or ``double``.  ``on_a`` and ``on_b``
-    change operands' elements before they are used, ``on_c`` sums before they are stored (with ``accumulate``: after C was added).
-    ``operands`` are the numbers of A, B and C among the kernel's ``buffers`` pointers, the rest of which are the hooks'.  ``inplace``
-    says that C may share memory with what hooks read (elements of the same place only); it must never share any with A or B.
+    change operands' elements before they are used, ``on_c`` sums before they are stored (with ``accumulate``: after C was added);
+    one whose code is long is better ``looped``, over tiles that have been stored.  ``operands`` are the numbers of A, B and C among
+    the kernel's ``buffers`` pointers, the rest of which are the hooks'.  ``inplace`` says that C may share memory with what hooks read
+    (elements of the same place only); it must never share any with A or B.
     """
 
     element: str
@@ -60,6 +61,7 @@ class Gemm:
     batch: tuple[int, ...] = ()
     accumulate: bool = False
     inplace: bool = False
+    looped: bool = False
     operands: tuple[int, int, int] = (0, 1, 2)
     buffers: int = 3
     on_a: Hook | None = None
@@ -381,7 +383,7 @@ class _Writer:
         unroll = 4 if tile.rows * tile.vectors <= 8 else 2
         sums = sum_of_products(f, tile, values["k"], left, right, unroll=unroll)
         place = Place(tile.type, row, column, batch, buffers=pointers() if spec.on_c else ())
-        to = Result(str(values["c"]), spec.c.rows, spec.c.columns, place, spec.on_c)
+        to = Result(str(values["c"]), spec.c.rows, spec.c.columns, place, spec.on_c, spec.looped)
         finish(f, tile, sums, to, str(values["more"]), str(values["last"]))
 
     def fetch(self, f: Emitter, a: str, tile: Tile, k: Index) -> None:

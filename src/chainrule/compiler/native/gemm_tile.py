@@ -80,42 +80,58 @@ def sum_of_products(
 
 @dataclass(frozen=True)
 class Result:
-    """Where a tile's results go: its first element, strides in elements, what is done to them on the way."""
+    """Where a tile's results go: its first element, strides in elements, what is done to them on the way.
+
+    With ``looped`` the hook's code is written for one row, and runs over the rows of the tile when they have been stored.
+    """
 
     pointer: str
     rows: Index
     columns: int
     place: Place  # of the tile's first vector
     hook: Hook | None = None
+    looped: bool = False
 
 
 def finish(f: Emitter, tile: Tile, sums: Sequence[str], to: Result, more: str, last: str) -> None:
     """Store a tile; ``more`` (an i1) says that memory holds a part of the sum already, ``last`` that nothing follows."""
     kind = tile.type
-    pointers = [
-        f.gep(f.gep(to.pointer, f.mul(to.rows, i), tile.element), j * tile.lanes * to.columns, tile.element)
-        for i in range(tile.rows)
-        for j in range(tile.vectors)
-    ]
+    pointers = [_vector_at(f, tile, to, i, j) for i in range(tile.rows) for j in range(tile.vectors)]
     valid = [tile.lanes_of(j) for _ in range(tile.rows) for j in range(tile.vectors)]
 
     def added() -> list[str]:
         return [f.binary("fadd", kind, load_lanes(f, kind, p, to.columns, v), s) for p, v, s in zip(pointers, valid, sums, strict=True)]
 
     def hooked() -> list[str]:
-        assert to.hook is not None
-        at, out = to.place, []
-        for i in range(tile.rows):
-            for j in range(tile.vectors):
-                here = Place(kind, f.add(at.row, i), f.add(at.column, j * tile.lanes), at.batch, 1, tile.lanes_of(j), at.buffers)
-                out.append(to.hook(f, here, sums[i * tile.vectors + j]))
-        return out
+        return [_hooked(f, tile, to, i, j, sums[i * tile.vectors + j]) for i in range(tile.rows) for j in range(tile.vectors)]
 
     sums = _if(f, more, added, kind, sums)
-    if to.hook is not None:
+    if to.hook is not None and not to.looped:
         sums = _if(f, last, hooked, kind, sums)
     for pointer, lanes, value in zip(pointers, valid, sums, strict=True):
         store_lanes(f, kind, value, pointer, to.columns, lanes)
+    if to.hook is not None and to.looped:
+        _if(f, last, lambda: f.loop(0, tile.rows, 1, lambda i, _: _again(f, tile, to, i)), kind, [])
+
+
+def _vector_at(f: Emitter, tile: Tile, to: Result, i: Index, j: int) -> str:
+    """The address of vector j of the tile's row i."""
+    return f.gep(f.gep(to.pointer, f.mul(to.rows, i), tile.element), j * tile.lanes * to.columns, tile.element)
+
+
+def _hooked(f: Emitter, tile: Tile, to: Result, i: Index, j: int, value: str) -> str:
+    assert to.hook is not None
+    at = to.place
+    here = Place(tile.type, f.add(at.row, i), f.add(at.column, j * tile.lanes), at.batch, 1, tile.lanes_of(j), at.buffers)
+    return to.hook(f, here, value)
+
+
+def _again(f: Emitter, tile: Tile, to: Result, i: Index) -> None:
+    """The hook on row i, which has been stored."""
+    for j in range(tile.vectors):
+        pointer, valid = _vector_at(f, tile, to, i, j), tile.lanes_of(j)
+        value = load_lanes(f, tile.type, pointer, to.columns, valid)
+        store_lanes(f, tile.type, _hooked(f, tile, to, i, j, value), pointer, to.columns, valid)
 
 
 def _if(f: Emitter, condition: str, body: Callable[[], list[str]], kind: str, otherwise: Sequence[str]) -> list[str]:

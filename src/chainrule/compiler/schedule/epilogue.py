@@ -1,8 +1,8 @@
-"""Elementwise work on a product or a convolution, done while its results are in registers.
+"""Elementwise work on a product or a convolution, done while its results are in registers or in the first cache.
 
-A bias, an activation's mask, a residual: a group of cheap elementwise nodes that reads a product where its own elements lie becomes part of
-the product's group, which saves a pass over the result, and the product's memory too where nobody else reads it.  The group runs in the
-elementwise one's place, so that all that it reads is there.
+A bias, an activation and its slope, a residual: a group of elementwise nodes that reads a product where its own elements lie becomes
+part of the product's group, which saves a pass over the result, and the product's memory too where nobody else reads it.  The group
+runs in the elementwise one's place, so that all that it reads is there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from ..program.make import plain
 from .group import Group
 from .reads import base_of, expanded
 
-_MOST = 12  # nodes: their instructions are written once for each vector of a tile
-_CHEAP = frozenset(
+_MOST = 16  # nodes
+_FEW = 3  # rows or columns of products that are sums along their operands, each result by itself
+SHORT = frozenset(  # some instructions each, which are written for each vector of a tile; longer code runs over a tile that is finished
     {"add", "sub", "mul", "neg", "abs", "square", "maximum", "minimum", "fmax", "fmin", "where", "eq", "ne", "lt", "le", "gt", "ge"}
     | {"and", "or", "xor", "not", "cast"}
 )
+_LONG = frozenset({"exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "sqrt", "rsqrt", "reciprocal", "div"})
 
 
 def with_epilogues(program: Program, groups: Sequence[Group]) -> list[Group]:
@@ -61,13 +63,15 @@ def _simple(group: Group) -> bool:
         group.kind == "loops"
         and not group.axes
         and len(group.nodes) <= _MOST
-        and all(n.op == "map" and n.attrs["fn"] in _CHEAP and n.shape == group.shape for n in group.nodes)
+        and all(n.op == "map" and n.attrs["fn"] in SHORT | _LONG and n.shape == group.shape for n in group.nodes)
     )
 
 
 def _fits(group: Group, product: Node, kept: bool) -> bool:
     """Whether each element needs the product's element in the same place, and one result can take the product's memory."""
     if product.op == "matmul" and product.shape[-1] == 1:  # lanes run along the rows
+        return False
+    if product.op == "matmul" and min(product.shape[-2:]) <= _FEW and any(n.attrs["fn"] in _LONG for n in group.nodes):
         return False
     if prod(group.shape) != product.size or not (kept or any(n.dtype == product.dtype for n in group.outputs)):
         return False
