@@ -36,6 +36,7 @@ from .target import SIZES, Target
 ERRORS = Node("errors", (), (3,), np.dtype(np.int64))
 
 WORK = 1 << 15  # what a chunk is worth, in additions and loads
+_LARGER, _CHUNKS = 4, 16  # how many times as much where so many chunks are left: to claim one takes a tenth of a microsecond
 _KEEP = 8  # from this cost on a value is kept for the next walk rather than computed again
 _KEPT_BYTES = 1 << 18
 
@@ -123,7 +124,8 @@ class Nest:
             self.segment = min(self.length, -(-max(step, WORK // each) // step) * step)
         self.segments = -(-self.length // self.segment) if self.length else 0
         work = max(1, row * self.cost // max(1, self.segments))
-        self.block = max(1, min(self.rows, WORK // work))
+        least = max(1, WORK // work)
+        self.block = min(self.rows, max(least, min(_LARGER * least, self.rows * self.segments // _CHUNKS)))
         self.blocks = -(-self.rows // self.block) if self.rows else 0
         self.kept = self._kept()
 
