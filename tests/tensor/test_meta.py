@@ -87,3 +87,10 @@ def test_large_products_cost_nothing():
     assert (torch.empty(4, device="meta") @ torch.empty(4, device="meta")).shape == ()
     with pytest.raises(RuntimeError, match="must match the size of tensor b"):
         torch.empty(2, 3, device="meta") + torch.empty(4, device="meta")
+
+
+def test_matrices_without_data_have_inverses_and_factors():
+    a, b = torch.empty(2, 3, 3, device="meta"), torch.empty(3, 4, device="meta")
+    assert torch.linalg.inv(a).shape == torch.linalg.cholesky(a).shape == (2, 3, 3)
+    assert torch.linalg.solve(a, b).shape == (2, 3, 4)
+    assert torch.linalg.inv(a).device.type == "meta"

@@ -90,9 +90,14 @@ def row_major(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(strides)
 
 
+def like(value: Any, shape: tuple[int, ...] | None = None) -> Meta:
+    """What has the dtype of a raw value, and its shape or another one."""
+    return Meta(tuple(value.shape) if shape is None else shape, value.numpy_dtype if isinstance(value, Meta) else value.dtype)
+
+
 def meta_like(value: Any) -> Tensor:
     """A meta tensor that looks like a raw value."""
-    return wrap(Meta(value.shape, value.dtype))
+    return wrap(like(value))
 
 
 def _view_like(value: Any) -> Tensor:
@@ -114,4 +119,4 @@ def _elementwise(op: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     return wrap(Meta(shape, elementwise(op, tuple(stand_ins), None, kw)._value.dtype))
 
 
-__all__ = ["Meta", "meta_like"]
+__all__ = ["Meta", "like", "meta_like"]

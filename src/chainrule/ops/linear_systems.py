@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..core.batching import same
+from ..core.meta import like
 from ..core.op import Op
+from ..core.size import broadcast_pair
 from .products import conj, matmul_op, mH, mT
 from .slicing import cat_op
 from .structure import sum_dims, sum_to, view
@@ -168,7 +170,7 @@ def _inverse(x: Any) -> Any:
 
 
 inverse: Op = Op(
-    "linalg_inv", _inverse, kind="general", batch=same, node="LinalgInvExBackward0",
+    "linalg_inv", _inverse, kind="general", batch=same, node="LinalgInvExBackward0", infer=like,
     vjp=[lambda g, out: -matmul_op(matmul_op(mH(out), g), mH(out))],
     jvp=lambda tangents, out, args, kw: -matmul_op(matmul_op(out, tangents[0]), out),
 )  # fmt: skip
@@ -195,8 +197,9 @@ def _solve_tangent(tangents: Sequence[Any], out: Any, args: Sequence[Any], kw: d
 
 # a⁻¹ b for stacks of matrices a (…, n, n) and b (…, n, k), which broadcast.
 solution: Op = Op(
-    "linalg_solve", _solve, kind="general", args="a b", vjp=_solve_rule, jvp=_solve_tangent, batch=_lifted, node="LinalgSolveExBackward0"
-)
+    "linalg_solve", _solve, kind="general", args="a b", vjp=_solve_rule, jvp=_solve_tangent, batch=_lifted,
+    node="LinalgSolveExBackward0", infer=lambda a, b: like(b, (*broadcast_pair(a.shape[:-2], b.shape[:-2]), *b.shape[-2:])),
+)  # fmt: skip
 
 
 def _triangle(a: Any, upper: bool, unit: bool) -> Any:
@@ -318,4 +321,7 @@ def _cholesky_rule(g: Any, out: Any) -> Any:
 
 
 # The lower triangle L, with L Lᴴ = x; of x one triangle is looked at, the upper one with ``upper``.
-cholesky_op = Op("linalg_cholesky", _cholesky, kind="general", vjp=[_cholesky_rule], batch=same, node="LinalgCholeskyExBackward0")
+cholesky_op = Op(
+    "linalg_cholesky", _cholesky, kind="general", vjp=[_cholesky_rule], batch=same, node="LinalgCholeskyExBackward0",
+    infer=lambda x, upper: like(x),
+)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.meta import Meta
+from ..core.meta import Meta, like
 from ..core.op import OPS
 from ..core.size import broadcast_pair
 from .convolution import convolve
@@ -24,22 +24,18 @@ def _product_shape(x: Shape, y: Shape) -> Shape:
 
 
 def _product(x: Any, y: Any) -> Meta:
-    return Meta(_product_shape(tuple(x.shape), tuple(y.shape)), _kind(x))
+    return like(x, _product_shape(tuple(x.shape), tuple(y.shape)))
 
 
 def _linear(b: Any, x: Any, w: Any) -> Meta:
-    return Meta((*x.shape[:-1], *w.shape[:-1]), _kind(x))
+    return like(x, (*x.shape[:-1], *w.shape[:-1]))
 
 
 def _convolution(x: Any, w: Any, b: Any, *, stride: Shape, padding: Shape, dilation: Shape, groups: int) -> Meta:
     spatial = [
         (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
     ]
-    return Meta((x.shape[0], w.shape[0], *spatial), _kind(x))
-
-
-def _kind(x: Any) -> Any:
-    return x.numpy_dtype if isinstance(x, Meta) else x.dtype
+    return like(x, (x.shape[0], w.shape[0], *spatial))
 
 
 for _op in (mm, row_mm, bmm, mv, dot, matmul_op):

@@ -62,11 +62,11 @@ def gather_back(g: Node, index: Node, *, dim: int, shape: Any) -> Node:
     return scattered(zeros(shape, g.dtype), _along_places(tuple(shape), index, dim), g, "add")
 
 
-def _rows(shape: tuple[int, ...], index: Node, dim: int) -> tuple[tuple[int, ...], Node]:
+def _rows(shape: tuple[int, ...], index: Node, dim: int, said: str = "rows", wraps: bool = False) -> tuple[tuple[int, ...], Node]:
     """(the shape of the rows picked along ``dim``, their flat places); the index has any rank."""
     count = len(index.shape)
     result = (*shape[:dim], *index.shape, *shape[dim + 1 :])
-    wide = build.reshape(build.inside(index, shape[dim], "rows"), (*(1,) * dim, *index.shape, *(1,) * (len(shape) - dim - 1)))
+    wide = build.reshape(build.inside(index, shape[dim], said, dim, wraps), (*(1,) * dim, *index.shape, *(1,) * (len(shape) - dim - 1)))
     axes = {d: d if d < dim else d + count - 1 for d in range(len(shape)) if d != dim}
     return result, _linear(shape, {dim: build.expand(wide, result)}, result, axes)
 
@@ -84,6 +84,55 @@ def index_select_back(g: Node, index: Node, *, dim: int, shape: Any) -> Node:
         raise Unsupported("0-d")
     places = _rows(tuple(shape), index if index.shape else build.reshape(index, (1,)), dim)[1]
     return scattered(zeros(shape, g.dtype), places, g, "add")
+
+
+_SCATTERED = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+
+
+def _reduced(x: Node, reduce: str) -> str:
+    """The ``scatter`` that such a reduction is."""
+    if x.dtype.kind == "b":
+        raise Unsupported("truth values")
+    if reduce not in _SCATTERED:
+        raise Unsupported(reduce)
+    return _SCATTERED[reduce]
+
+
+@lowers("scatter", "scatter_value")
+def scatter(x: Node, index: Node, src: Node | None = None, *, dim: int, value: Any = None) -> Node:
+    if not x.shape:
+        raise Unsupported("0-d")
+    return scattered(x, _along_places(x.shape, index, dim), build.number(x, value) if src is None else src, "set")
+
+
+@lowers("scatter_add", "scatter_reduce")
+def scatter_reduce(x: Node, index: Node, src: Node, *, dim: int, reduce: str = "sum", include_self: bool = True) -> Node:
+    if not x.shape or not include_self:
+        raise Unsupported("0-d, or only what is scattered")
+    return scattered(x, _along_places(x.shape, index, dim), src, _reduced(x, reduce))
+
+
+@lowers("index_add")
+def index_add(x: Node, index: Node, src: Node, *, dim: int, alpha: Any) -> Node:
+    added = src if alpha == 1 else build.mul(src, build.number(src, alpha))
+    return _into_rows(x, index, added, dim, _reduced(x, "sum"), "gather")
+
+
+@lowers("index_copy")
+def index_copy(x: Node, index: Node, src: Node, *, dim: int) -> Node:
+    return _into_rows(x, index, src, dim, "set", "index_copy")
+
+
+@lowers("index_fill", "index_fill_from")
+def index_fill(x: Node, index: Node, filling: Node | None = None, *, dim: int, value: Any = None) -> Node:
+    return _into_rows(x, index, build.number(x, value) if filling is None else filling, dim, "set", "index", wraps=True)
+
+
+def _into_rows(x: Node, index: Node, value: Node, dim: int, fn: str, said: str, wraps: bool = False) -> Node:
+    if not x.shape:
+        raise Unsupported("0-d")
+    index = index if index.shape else build.reshape(index, (1,))
+    return scattered(x, _rows(x.shape, index, dim, said, wraps)[1], value, fn)
 
 
 @lowers("embedding")
@@ -254,4 +303,3 @@ def _avg_pool(x: Node, *, size: Any, kernel: Any, stride: Any, padding: Any, cel
 
 
 lowers("avg_pool2d", "avg_pool3d")(_avg_pool)
-
