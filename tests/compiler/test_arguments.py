@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import deque
 from functools import partial
 from typing import Any
 
@@ -191,3 +193,60 @@ def test_gradients_of_tensors_that_are_not_given() -> None:
         x = torch.full((2,), k + 1.0, requires_grad=True)
         update(forward(x))
         equal(x.grad, torch.full((2,), 2.0 * (k + 1)))
+
+
+# -- what else a function may read, or change ----------------------------------------------------------------------------------
+
+
+class Slotted:
+    __slots__ = ("count", "scale")
+
+    def __init__(self) -> None:
+        self.count, self.scale = 0, 2.0
+
+
+class Settings:
+    scale = 2.0
+
+
+def test_attributes_without_a_dictionary() -> None:
+    held, recent = Slotted(), deque(maxlen=3)
+
+    def function(x: Any) -> Any:
+        held.count += 1
+        recent.append(held.count)
+        return x * held.scale
+
+    run = Compiled(function)
+    for k in range(6):
+        held.scale = float(k // 2)
+        equal(run(torch.ones(2)), torch.full((2,), float(k // 2)))
+        assert held.count == recent[-1] == k + 1
+
+
+def test_attributes_of_a_class() -> None:
+    run = Compiled(lambda x: x * Settings.scale)
+    for scale in (2.0, 2.0, 3.0, 2.0):
+        Settings.scale = scale
+        equal(run(torch.ones(2)), torch.full((2,), scale))
+    assert run.programs(), run.reasons
+
+
+def test_effects_before_what_only_an_array_has_happen_once() -> None:
+    kept: list[Any] = []
+    table: dict[str, int] = {}
+    held = Counting()
+
+    def function(x: Any, mine: list[int]) -> Any:
+        kept.append(len(kept))
+        table[str(len(table))] = 1
+        mine.append(1)
+        held.calls += 1
+        return json.dumps(x.sum().item())
+
+    run = Compiled(function)
+    for k in range(6):
+        mine: list[int] = []
+        assert run(torch.full((2,), float(k)), mine) == str(2.0 * k)
+        assert len(kept) == len(table) == held.calls == k + 1
+        assert mine == [1]

@@ -335,7 +335,7 @@ class _Text:
         if self.variant.single:
             self._then(f"return {names[0]}")
         elif structure == pytree.tree_structure(tuple(names)):
-            self._then(f"return ({', '.join(names)},)")
+            self._then(f"return ({', '.join(names)},)" if names else "return ()")
         elif structure == pytree.tree_structure(names):
             self._then(f"return [{', '.join(names)}]")
         else:

@@ -193,7 +193,7 @@ class Compiled:
         try:
             found = capture(
                 self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots, not self.fullgraph,
-                surroundings.tensors, None if self.piece is None else surroundings.found,
+                surroundings.tensors, None if self.piece is None else surroundings.found, surroundings.restore,
             )
         finally:
             first.end()

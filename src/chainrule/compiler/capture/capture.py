@@ -21,6 +21,7 @@ from .followed import Followed
 from .joint import Joint, joint
 from .number import Number
 from .reads import CHANGES
+from .reads import restore as put_back
 from .ready import Engine, Ready
 from .recorder import Given, Placed, Recorder
 from .spots import Spot
@@ -101,15 +102,17 @@ def capture(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], optimizers: Sequence[Any] = (),
     engine: Engine | None = None, changed: Callable[[], bool] = lambda: False, spots: Sequence[Spot] = (),
     split: bool = True, reached: Container[int] = (), known: Container[int] | None = None,
+    restore: Callable[[], None] = lambda: None,
 ) -> Captive:  # fmt: skip
     """Call the function; its effects and result are those of an ordinary call.
 
-    ``optimizers`` are those whose state goes back should the function ask of a captured value what only an array has; it is then called
-    again, uncaptured.  Nothing that ``changed`` looks at may differ afterwards.  Where the record will be used, ``engine`` computes the
-    result too, NumPy otherwise.  ``spots`` are places whose numbers change from call to call: they are no constants of the program.
-    ``split``: Python may branch on values; the record then holds for the ways that it went.  ``reached`` are identities of tensors that
-    every call finds again.  With ``known``, the result is the variables of a function: what is no tensor and no plain value has to be one
-    of those objects, and no two of them may share what calls would not share.
+    ``optimizers`` are those whose state goes back, and ``restore`` lets Python's objects hold what they held, should the function ask of
+    a captured value what only an array has; it is then called again, uncaptured.  Nothing that ``changed`` looks at may differ
+    afterwards.  Where the record will be used, ``engine`` computes the result too, NumPy otherwise.  ``spots`` are places whose numbers
+    change from call to call: they are no constants of the program.  ``split``: Python may branch on values; the record then holds for
+    the ways that it went.  ``reached`` are identities of tensors that every call finds again.  With ``known``, the result is the
+    variables of a function: what is no tensor and no plain value has to be one of those objects, and no two of them may share what calls
+    would not share.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -123,6 +126,7 @@ def capture(
     undo = Undo(tensors, optimizers)
     numbers = Followed(recorder.trace, spots)
     given = pytree.tree_flatten((args, kwargs))
+    containers = _containers((args, kwargs))
     try:
         recorder.open(tensors)
         try:
@@ -135,17 +139,18 @@ def capture(
             recorder.note(f"something that only an array has ({error})")
             recorder.discard()
             undo.restore()
+            restore()
+            for holder, held in containers:
+                put_back(holder, held)
             return Captive(function(*args, **kwargs), None, recorder.breaks)
         except BaseException:
             recorder.flush("an exception")
             raise
         gc.collect(0)
-        if not (recorder.closed or _holds(given, args, kwargs)):
-            recorder.note("the call changes a list or a dictionary among its arguments")
-        if not recorder.closed and changed():
-            recorder.note(CHANGES)
+        if not recorder.closed:
+            _effects(recorder, _holds(given, args, kwargs), changed)
         result = numbers.settle(result)
-        if known is not None and not recorder.closed and not distinct(result, known, recorder.arguments):
+        if known is not None and not recorder.closed and not distinct(result, known, recorder.arguments, [id(c) for c, _ in containers]):
             recorder.note("variables that share what they hold, or hold an object made by the function")
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
@@ -168,6 +173,22 @@ def capture(
             recorder.flush("an exception")
         if collecting:
             gc.enable()
+
+
+def _effects(recorder: Recorder, holds: bool, changed: Callable[[], bool]) -> None:
+    """Note what the call has done in Python."""
+    if not holds:
+        recorder.note("the call changes a list or a dictionary among its arguments")
+    if changed():
+        recorder.note(CHANGES)
+
+
+def _containers(value: Any) -> list[tuple[Any, Any]]:
+    """The lists and dictionaries in a value, and what they hold."""
+    if not isinstance(value, (list, tuple, dict)):
+        return []
+    own = [] if isinstance(value, tuple) else [(value, dict(value) if isinstance(value, dict) else list(value))]
+    return [*own, *[c for v in (value.values() if isinstance(value, dict) else value) for c in _containers(v)]]
 
 
 def _holds(given: tuple[list[Any], Any], args: Any, kwargs: Any) -> bool:
@@ -313,7 +334,7 @@ class _Left:
             elif isinstance(raw, np.generic) and mine._cell is not None and mine._cell.written:
                 self.rebound.append(Rebound(tensor, False, self.place(mine)))
             grad, had = tensor._grad, before.get(id(tensor))
-            if had is not None and type(had._value) is Captured and had._value._cell is not None:
+            if had is not None and type(had._value) is Captured and (had._value._cell is not None or id(had) in self.known):
                 self.gradients.append((tensor, had))
             elif had is None and (grad is not None or (history is LEAF and mine._cell is not None)):  # it may have come and gone
                 self.gradients.append((tensor, None))

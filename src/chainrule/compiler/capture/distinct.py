@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any
 
 from ...core.tensor import Tensor
@@ -13,9 +13,9 @@ from .value import Captured
 _VALUES = (int, float, complex, str, bytes, type(None), type(Ellipsis), slice)
 
 
-def distinct(result: Any, known: Container[int], arguments: Container[int]) -> bool:
-    """``known`` and ``arguments`` are identities of objects that are the same ones at every call."""
-    seen: set[int] = set()
+def distinct(result: Any, known: Container[int], arguments: Container[int], containers: Iterable[int]) -> bool:
+    """``known`` and ``arguments`` are identities of objects that a call finds again; ``containers`` those of lists that it is given."""
+    seen = set(containers)
     stack = [result]
     tensors: list[Tensor] = []
     while stack:

@@ -11,7 +11,10 @@ import functools
 import keyword
 import operator
 import types
+from array import array
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import Any
 
@@ -43,7 +46,7 @@ class Surroundings:
         self.numbers: dict[tuple[int, Any], tuple[Spot, Any]] = {}
         self.varying = varying
         #: expressions, each true where something is not as it was, and what they name
-        self.space: dict[str, Any] = {"_mark": _mark, "_is": operator.is_}
+        self.space: dict[str, Any] = {"_mark": _mark, "_is": operator.is_, "_slots": _slots, "vars": vars}
         self.conditions: list[str] = []
         #: the names that the function's module has, of which the function reads some: (name, the name of its value, that of its mark)
         self.globals: tuple[dict[str, Any], list[tuple[str, str, str]]] = (_globals(function), [])
@@ -57,6 +60,8 @@ class Surroundings:
         self.tensors: set[int] = set()  # identities of those that it reaches
         self.found: set[int] = set()  # identities of all that it looks at
         self._hold: list[Any] = []  # identities stay taken
+        self._copies: list[tuple[Any, Any]] = []
+        self._variables: list[tuple[dict[str, Any], str, Any]] = []
         self._names: set[str] = {"__call__", "forward", "backward", "setup_context"}
         self._kinds: list[type] = []
         self._modules: dict[int, Any] = {}
@@ -65,6 +70,7 @@ class Surroundings:
         for value in objects:
             self._walk(value, 1)
         self._methods()
+        self._of_classes()
         self._attributes()
         #: whether anything is not as it was; one function, since it is asked before every call
         self.changed: Callable[[], bool] = self._made()
@@ -84,6 +90,7 @@ class Surroundings:
         if (name, id(space)) in self._looked_up:
             return
         self._looked_up.add((name, id(space)))
+        self._variables.append((space, name, space[name]))
         if self._varies(space, name, space[name]):
             return
         self._expect(f"{{}}[{name!r}]", space)
@@ -160,8 +167,10 @@ class Surroundings:
         elif isinstance(value, functools.partial):
             for part in (value.func, *value.args, *value.keywords.values()):
                 self._walk(part, depth + 1)
-        elif isinstance(value, (list, tuple, set, frozenset)):
+        elif isinstance(value, (list, tuple, set, frozenset, deque)):
             self._items(value, depth)
+        elif isinstance(value, (bytearray, array)):
+            self._same("bytes({})", value)
         elif isinstance(value, dict):
             self._mapping(value, depth)
         elif isinstance(value, np.ndarray):
@@ -181,6 +190,7 @@ class Surroundings:
 
     def _items(self, value: Any, depth: int) -> None:
         self._items_same("{}", value)
+        self._copied(value)
         for v in list(value)[:1000]:
             self._walk(v, depth + 1)
 
@@ -190,7 +200,19 @@ class Surroundings:
         else:
             self._items_same("{}.values()", value)
 
+    def _copied(self, value: Any) -> None:
+        if isinstance(value, (list, dict, set, deque)):
+            self._copies.append((value, copy(value) if not isinstance(value, dict) else dict(value)))
+
+    def restore(self) -> None:
+        """Let lists, dictionaries, sets, objects and variables hold again what they held."""
+        for holder, held in self._copies:
+            restore(holder, held)
+        for space, name, value in self._variables:
+            space[name] = value
+
     def _mapping(self, value: dict[Any, Any], depth: int) -> None:
+        self._copied(value)
         self._items_same("{}", value)
         self._values_same(value, self._varying(value))
         for v in list(value.values())[:1000]:
@@ -200,6 +222,10 @@ class Surroundings:
         held = getattr(value, "__dict__", None)
         if held is not None:
             self._mapping(held, depth)
+        if _slots(value):
+            self._items_same("_slots({})", value)
+            for v in _slots(value):
+                self._walk(v, depth + 1)
         self._types(value)
 
     def _types(self, value: Any) -> None:
@@ -214,6 +240,14 @@ class Surroundings:
                 for name, member in vars(kind).items():
                     if name in self._names and isinstance(member, types.FunctionType):
                         self._walk(member, 1)
+
+    def _of_classes(self) -> None:
+        """What classes hold besides methods."""
+        for kind in {id(k): k for k in self._kinds}.values():
+            for name, value in list(vars(kind).items()):
+                if not name.startswith("__") and not callable(value) and not hasattr(value, "__get__"):
+                    self._expect(f"vars({{}})[{name!r}]", kind)
+                    self._walk(value, 2)
 
     def _attributes(self) -> None:
         """The default dtype, and what modules have: looked at when one of them has been set (``train()`` and ``eval()`` do)."""
@@ -239,6 +273,7 @@ class Surroundings:
     def _module(self, value: Any, depth: int) -> None:
         self.tensors.update(map(id, [*value.parameters(), *value.buffers()]))
         for child in value.modules():
+            self._copied(vars(child))
             self._modules[id(child)] = child
             self.found.add(id(child))
             if not _ours(type(child).__module__):
@@ -256,6 +291,7 @@ class Surroundings:
             self._same("len({})", held)
         self.optimizers.append(value)
         for group in value.param_groups:
+            self._copied(group)
             self.tensors.update(map(id, group["params"]))
             if isinstance(group, Noted):
                 self._groups.append(group)
@@ -291,6 +327,7 @@ class Surroundings:
             self._walk(cell.cell_contents, depth + 1)
         except ValueError:  # empty
             return
+        self._copies.append((cell, cell.cell_contents))
         if not self._varies(cell, None, cell.cell_contents):
             self._expect("{}.cell_contents", cell)
             self.cells[self.conditions[-1]] = (cell, *self._last)
@@ -325,6 +362,25 @@ class Surroundings:
                 self._walk(value, depth + 1)
 
 
+def restore(holder: Any, held: Any) -> None:
+    """Let a container, or a variable, hold what it held."""
+    if isinstance(holder, types.CellType):
+        holder.cell_contents = held
+    elif isinstance(holder, dict):
+        for name in [n for n in holder if n not in held]:
+            del holder[name]
+        for name, value in held.items():
+            if name not in holder or holder[name] is not value:
+                holder[name] = value
+    elif isinstance(holder, set):
+        if holder != held:
+            holder.clear()
+            holder.update(held)
+    elif len(holder) != len(held) or not all(map(operator.is_, holder, held)):
+        holder.clear()
+        holder.extend(held)
+
+
 def _globals(function: Any) -> dict[str, Any]:
     """The names of the module that a function is of."""
     while not isinstance(function, types.FunctionType):
@@ -346,6 +402,13 @@ def _shown(module: Any, varying: frozenset[Any]) -> list[Any]:
         for name, v in vars(module).items()
         if name not in varying
     ]
+
+
+def _slots(value: Any) -> list[Any]:
+    """The attributes of an object that are not in a dictionary."""
+    declared = [vars(kind).get("__slots__", ()) for kind in type(value).__mro__]
+    names = [n for given in declared for n in ((given,) if isinstance(given, str) else given)]
+    return [getattr(value, n, None) for n in names if n not in ("__dict__", "__weakref__")]
 
 
 def _options(group: Noted, varying: frozenset[Any]) -> list[Any]:

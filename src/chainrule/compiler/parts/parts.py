@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -84,9 +85,36 @@ class Parts:
         return parts(self.block)
 
 
+class OfModule:
+    """The call of a module whose ``forward`` runs part by part."""
+
+    def __init__(self, module: Any, forward: Any, parts: Any) -> None:
+        self.module = module
+        self.forward = forward
+        self.inner = parts
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from ...nn.modules.module import global_hooks
+
+        module = self.module
+        if module._hooked or global_hooks.any or getattr(module.forward, "__func__", None) is not self.forward:
+            return module(*args, **kwargs)
+        return self.inner(module, *args, **kwargs)
+
+    def parts(self) -> Iterator[Part]:
+        found: Iterator[Part] = self.inner.parts()
+        return found
+
+
 def parts_of(function: Any, compile: Compile) -> Callable[..., Any] | None:
     """What calls a function part by part; None where it cannot be cut."""
     if isinstance(function, types.MethodType):
+        modules = sys.modules.get("chainrule.nn.modules.module")  # without it there are none
+        if modules is not None and function.__func__ is modules.Module.__call__:
+            module: Any = function.__self__
+            forward = getattr(module.forward, "__func__", None)
+            inner = None if forward is None else parts_of(forward, compile)
+            return None if inner is None else OfModule(module, forward, inner)
         inner = parts_of(function.__func__, compile)
         return None if inner is None else types.MethodType(inner, function.__self__)
     source = source_of(function)

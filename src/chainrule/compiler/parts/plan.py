@@ -107,6 +107,8 @@ def refined(part: Part, lines: set[int], source: Source) -> Block:
     statements = part.statements
     if len(statements) == 1:
         return alone(statements[0], source)
+    if not any(map(_computes, statements)):
+        return [Plain(s) for s in statements]
     at = {k for k, s in enumerate(statements) if any(s.lineno <= line <= (s.end_lineno or s.lineno) for line in lines)}
     if not at:
         middle = len(statements) // 2

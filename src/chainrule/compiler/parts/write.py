@@ -8,7 +8,7 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from .names import flow, passes, uses
+from .names import Uses, flow, passes, uses
 from .plan import Block, Opened, Part
 from .source import Source, bare, compiled
 
@@ -52,12 +52,13 @@ class Writer:
         local = self.source.local | {n for n in uses(part.statements).stores if n.startswith("_")} - self.source.declared.keys()
         mine = uses(part.statements)
         others = _outside(self.everything, part)
-        if (mine.stores & others.captured) or ((mine.loads | mine.stores) & (others.shared | mine.shared)):
+        looping = any(isinstance(o.statement, (ast.For, ast.While)) for o in around)
+        if _entangled(mine, others, looping):
             self.refused.append(part)
             return part.statements
         found = flow(part.statements)
         sets = found.sets or set()
-        repeated = found.reads if any(isinstance(o.statement, (ast.For, ast.While)) for o in around) else set()
+        repeated = found.reads if looping else set()
         out = sorted(mine.stores & (others.loads | repeated) & local)
         if out and any(_catches(o) and set(out) & _elsewhere(o, self.everything) for o in around):
             self.refused.append(part)
@@ -87,7 +88,7 @@ class Writer:
             if names:
                 body.append(statement(names))
         statements = copy.deepcopy(part.statements)
-        end = ast.Tuple([ast.Name(n, ast.Load()) for n in out], ast.Load())
+        end: ast.expr = ast.Tuple([ast.Name(n, ast.Load()) for n in out], ast.Load()) if out else ast.Constant(None)
         if ends and not (ends == {RETURNED} and never):
             statements = [_Ends().visit(s) for s in statements]
             body += [*statements, ast.Return(_pair(0, end))]
@@ -192,8 +193,14 @@ def _statements(block: Block, but: Any) -> list[ast.AST]:
     return found
 
 
-def _outside(block: Block, part: Part) -> Any:
+def _outside(block: Block, part: Part) -> Uses:
     return uses(_statements(block, part))
+
+
+def _entangled(mine: Uses, others: Uses, looping: bool) -> bool:
+    """Whether functions that are defined inside, or outside, would not see a variable change that they share with the other side."""
+    inside = mine.captured & (others.stores | (mine.stores if looping else set()))
+    return bool(inside or mine.stores & others.captured or (mine.loads | mine.stores) & (others.shared | mine.shared))
 
 
 def _catches(opened: Opened) -> bool:
