@@ -216,3 +216,23 @@ def test_what_cannot_be_is_refused() -> None:
         Conv("float", 1, 1, 1, (2, 2), (5, 5))
     with pytest.raises(ValueError, match="groups"):
         Conv("float", 1, 3, 4, (5, 5), (3, 3), groups=2)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_output_padding_of_whole_strides(native: bool) -> None:
+    import chainrule as torch
+    from chainrule.compiler.front import Compiled, default_engine
+    from chainrule.compiler.program.execute import prepare
+
+    def gradients(x: Any, w: Any) -> Any:
+        x, w = x.detach().requires_grad_(), w.detach().requires_grad_()
+        made = torch.nn.functional.conv_transpose2d(x, w, dilation=(3, 2), output_padding=(2, 1), groups=2)
+        return made.detach(), *torch.autograd.grad(made.cos().sum(), [x, w])
+
+    torch.manual_seed(0)
+    given = torch.randn(2, 4, 3, 3), torch.randn(4, 2, 2, 2)
+    compiled = Compiled(gradients, engine=default_engine() if native else prepare)
+    for _ in range(3):
+        for got, want in zip(compiled(*given), gradients(*given), strict=True):
+            assert torch.allclose(got, want, atol=1e-5)
+    assert compiled.programs(), compiled.reasons

@@ -398,3 +398,13 @@ def test_updates_refuse():
         T.ones(2).long().mul_(1.5)
     with pytest.raises(RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"):
         T.ones(1).expand(3).add_(1)
+
+
+def test_the_gradient_of_a_number_s_remainder() -> None:
+    x = T.tensor([2.0, -3.0, 0.5], requires_grad=True)
+    (7 % x).sum().backward()
+    assert x.grad.tolist() == [-3.0, 3.0, -14.0]
+    y = T.tensor([2, -3])
+    assert (7 % y).tolist() == [1, -2]
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        7 % T.tensor([0, 1])

@@ -124,9 +124,10 @@ def copysign(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
 
 def _integers(x: Any, y: Any) -> bool:
     """Whether the division is one of integers; RuntimeError if some divisor is zero."""
-    if x.dtype.kind in "fV" or isinstance(y, float):
+    number = not hasattr(x, "dtype")  # a rule's: the other one is an array
+    if (y if number else x).dtype.kind in "fV" or isinstance(x if number else y, float):
         return False
-    if not np.all(y) and x.size:
+    if not np.all(y) and np.size(x):
         raise RuntimeError("ZeroDivisionError")
     return True
 

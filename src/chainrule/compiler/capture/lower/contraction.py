@@ -9,6 +9,7 @@ import numpy as np
 from ...program.ir import Node
 from .. import build
 from ..symbolic import Unsupported
+from .structure import padded
 from .table import lowers
 
 
@@ -70,13 +71,22 @@ def _floating(*nodes: Node | None) -> None:
             raise Unsupported("convolutions of half precision or integers")
 
 
+def _reached(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> list[int]:
+    """What a convolution makes of images of this size."""
+    axes = zip(size, kernel, stride, padding, dilation, strict=True)
+    return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes]
+
+
+def _reaching(g: Node, size: Any, kernel: Any, *at: Any) -> Node:
+    """What a convolution's results are for images of this size, zero behind ``g``: ``output_padding`` may be whole strides."""
+    more = [m - n for n, m in zip(g.shape[2:], _reached(size, kernel, *at), strict=True)]
+    return padded(g, (0,) * len(g.shape), (0, 0, *more), 0.0)
+
+
 @lowers("convolution")
 def convolution(x: Node, w: Node, b: Node | None = None, *, stride: Any, padding: Any, dilation: Any, groups: int) -> Node:
     _floating(x, w, b)
-    out = [
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
-    ]
+    out = _reached(x.shape[2:], w.shape[2:], stride, padding, dilation)
     r = build.make("conv", (x, w), (x.shape[0], w.shape[0], *out), x.dtype, **_window(stride, padding, dilation, groups))
     return _biased(r, b)
 
@@ -87,6 +97,7 @@ def transposed(
 ) -> Node:
     _floating(x, w, b)
     shape = (x.shape[0], w.shape[1] * groups, *size)
+    x = _reaching(x, size, w.shape[2:], stride, padding, dilation)
     return _biased(build.make("conv_input", (x, w), shape, x.dtype, **_window(stride, padding, dilation, groups)), b)
 
 
@@ -94,4 +105,5 @@ def transposed(
 def weight_gradient(x: Node, g: Node, *, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Node:
     _floating(x, g)
     shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    g = _reaching(g, x.shape[2:], kernel, stride, padding, dilation)
     return build.make("conv_weight", (g, x), shape, x.dtype, **_window(stride, padding, dilation, groups))

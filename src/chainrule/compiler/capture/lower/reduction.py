@@ -35,9 +35,9 @@ def along(rows: Node, like: Node, dims: Sequence[int]) -> Node:
 
 
 def adding(x: Node, dims: Any, keep: bool) -> Node:
-    """The sum as PyTorch has it: integers and truth values add up in int64."""
-    if x.dtype.kind in "biu":
-        return build.reduce("sum", build.cast(x, _I8), dims, keep)
+    """The sum in the dtype of ``x``, which integers have been brought to before."""
+    if x.dtype.kind == "b":
+        raise Unsupported("truth values")
     total: Node = in_float(x, lambda v: build.sum_of(v, dims, keep))
     return total
 
@@ -185,7 +185,7 @@ def trace(x: Node) -> Node:
     n = min(rows, columns)
     base, strides, offset = build.strided(x)
     diagonal = build.view(base, (*x.shape[:-2], n), (*strides[:-2], strides[-2] + strides[-1]), offset)
-    return adding(diagonal, -1, False)
+    return adding(build.cast(diagonal, _I8) if x.dtype.kind in "biu" else diagonal, -1, False)
 
 
 @lowers("linalg_vector_norm")
