@@ -280,6 +280,11 @@ def test_plans_fit_the_registers_and_the_cache(bits: int) -> None:
         assert cuts.lanes == lanes_for(target, "float", oriented(spec).n)
 
 
+@pytest.mark.parametrize("m, n, k", [(256, 10, 1024), (256, 1024, 10), (768, 384, 128), (1024, 784, 256), (64, 128, 784)])
+def test_two_threads_have_equal_shares(m: int, n: int, k: int) -> None:
+    assert Built(Gemm("float", m, n, k, Layout(k, 1), Layout(n, 1), Layout(n, 1))).kernel.chunks % 2 == 0
+
+
 def test_small_products_are_straight_code() -> None:
     built = Built(Gemm("float", 10, 2, 3, Layout(3, 1), Layout(1, 3), Layout(2, 1)))
     assert built.kernel.chunks == 1 and built.kernel.workspace == 0

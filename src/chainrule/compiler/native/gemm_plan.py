@@ -110,6 +110,7 @@ def grid(spec: Gemm, rows: int, columns: int, pack_a: bool, pack_b: bool) -> tup
     matrices = max(1, spec.matrices)
     written = spec.m * spec.n * matrices * SIZES[spec.element]
     wanted = max(1, min(_CHUNKS, max(each * matrices // _CHUNK_FLOPS, written // _CHUNK_BYTES if spec.k <= FEW_TERMS else 0)))
+    wanted = _even(wanted)
     if wanted <= matrices:
         return tiles, panels, up(matrices, wanted)
     wanted = up(wanted, matrices)
@@ -119,8 +120,13 @@ def grid(spec: Gemm, rows: int, columns: int, pack_a: bool, pack_b: bool) -> tup
         t, p = up(tiles, down), up(panels, across)
         down, across = up(tiles, t), up(panels, p)
         # Work of the largest chunk over the average, operands packed again by other chunks, and fewer chunks than wanted.
-        uneven = (t * p * down * across) / (tiles * panels)
+        uneven = (t * p * _even(down * across)) / (tiles * panels)
         again = (down * pack_b * spec.k * spec.n + across * pack_a * spec.m * spec.k) * 40 / max(1, each)
         cost = uneven + again + 0.5 * (1 - down * across / wanted)
         best = min(best, (cost, t, p))
     return best[1], best[2], 1
+
+
+def _even(chunks: int) -> int:
+    """As many as keep an even number of threads busy to the end: two take as long for three chunks as for four."""
+    return chunks if chunks == 1 else up(chunks, 2) * 2

@@ -22,7 +22,7 @@ class Group:
     expanded wherever they are met; what is neither in ``nodes`` nor one of them lies in memory.
 
     ``matmul``: a product, the first node, and maps that read its elements in their places; the product is an output if others read it.
-    ``conv`` (also its gradients): one node, its only output.  ``host``: one node, computed by NumPy.
+    ``conv``: a convolution or one of its gradients, likewise.  ``host``: one node, computed by NumPy.
     """
 
     kind: Kind
