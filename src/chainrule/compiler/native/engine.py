@@ -18,12 +18,14 @@ from ..schedule.group import Group
 from ..schedule.inside import pieces_inside
 from ..schedule.reads import base_of, expanded
 from . import loops
+from .arena import Arena
 from .emitter import Module
 from .jit import compile_text
 from .loops_index import NotAffine
 from .loops_moves import MOVES, emit_move
+from .regions import Regions, gathered
 from .run import Plan, Runner, TooLong, runner
-from .section import ALIGN, Host, Section, aligned
+from .section import Host, Section
 from .segment import Segment
 from .sharing import Buffer, Call, Sharing
 from .stored import described
@@ -93,6 +95,7 @@ class Native:
                 raise TooLong
         self.direct = self._direct(groups)
         self._store()
+        self.regions = self._regions()
         self.memory: dict[int, Any] = {}
         self._place()
 
@@ -135,6 +138,30 @@ class Native:
             self.written[id(node)] = number - len(step) + 1
             self.made.append(node)
 
+    def _regions(self) -> list[int]:
+        """The region of each step; from here on the numbers of steps that read and write memory are those of regions."""
+        found = Regions()
+        out: list[int] = []
+        for part in self.parts:
+            for step in part.steps:
+                if isinstance(step, Host):
+                    out.append(found.alone())
+                    continue
+                nodes = [b.node for b in step.buffers]
+                made = [*part.group.outputs, *[n for n in nodes if n.op == "temp" or n is loops.ERRORS]]
+                out.append(found.add(map(self._lies, nodes), map(self._lies, made)))
+        number = dict(enumerate([*out, found.alone()])) | {-1: -1}  # groups without calls come before a step, or after all
+        self.written = {node: number[step] for node, step in self.written.items()}
+        self.readers = {node: number[step] for node, step in self.readers.items()}
+        return out
+
+    def _lies(self, node: Node) -> int:
+        """Whose memory a node's value is in."""
+        node = base_of(node)
+        if id(node) in self.direct:
+            return id(self.program.inputs[self.direct[id(node)]])
+        return id(self.inside[id(node)].whole) if id(node) in self.inside else id(node)
+
     # -- memory ----------------------------------------------------------------------------------------------------------
 
     def _direct(self, groups: Sequence[Group]) -> dict[int, int]:
@@ -168,28 +195,32 @@ class Native:
         self.stored = copies  # nodes of the plan, kept alive with their identities
 
     def _place(self) -> None:
-        """Memory for what is kept between kernels; a buffer is used again when its last reader has run."""
-        free: dict[int, list[Any]] = {}
-        ends: dict[int, list[Any]] = {}
+        """Memory for what is kept between kernels; it is used again when its last reader has run."""
+        arena = Arena()
+        ends: dict[int, list[Node]] = {}
+        starts: dict[int, int] = {}
         elsewhere = {id(n) for n in self.program.outputs} | self.direct.keys()
         lasts = self._lasts()
         over = 0
         for node in sorted(self.made, key=lambda n: self.written[id(n)]):
             step = self.written[id(node)]
             for k in range(over, step):
-                for size, block in ends.pop(k, ()):
-                    free.setdefault(size, []).append(block)
+                for gone in ends.pop(k, ()):
+                    arena.give(starts[id(gone)], gone.bytes)
             over = step
             if id(node) in elsewhere or node.op == "call":
                 continue
             whole, start = self.inside.get(id(node), (node, 0))
-            if id(whole) not in self.memory:
-                size = -(-max(1, whole.bytes) // ALIGN) * ALIGN
-                block = free[size].pop() if free.get(size) else aligned(size)
-                self.memory[id(whole)] = block[: whole.bytes].view(whole.dtype).reshape(whole.shape)
-                ends.setdefault(max(step, lasts.get(id(whole), step)), []).append((size, block))
+            if id(whole) not in starts:
+                starts[id(whole)] = arena.take(whole.bytes)
+                ends.setdefault(max(step, lasts.get(id(whole), step)), []).append(whole)
             if whole is not node:
-                self.memory[id(node)] = self.memory[id(whole)].reshape(-1)[start : start + node.size].reshape(node.shape)
+                starts[id(node)] = starts[id(whole)] + start * node.dtype.itemsize
+        memory = arena.memory()
+        for node in self.made:
+            if id(node) in starts:
+                part = memory[starts[id(node)] : starts[id(node)] + node.bytes]
+                self.memory[id(node)] = part.view(node.dtype).reshape(node.shape)
 
     def _lasts(self) -> dict[int, int]:
         """The last step that reads a node's memory, or what lies inside of it; views of it that the caller gets are read at the end."""
@@ -203,23 +234,24 @@ class Native:
     def _segments(self, apart: bool) -> list[Section | Host]:
         written = {id(n): True for n in self.program.outputs} | dict.fromkeys(self.direct, False)
         out: list[Section | Host] = []
-        for step in self._runs(apart):
-            if isinstance(step, Host):
-                out.append(step)
+        for run in self._runs(apart):
+            if isinstance(run, Host):
+                out.append(run)
             else:
-                out.append(Segment(self.module, step, len(out), self.memory, written))
+                calls, numbers = zip(*run, strict=True)
+                out.append(Segment(self.module, gathered(calls, numbers), len(out), self.memory, written))
         return out
 
-    def _runs(self, apart: bool) -> list[list[Call] | Host]:
-        """The steps, with those that follow each other and are kernels together."""
-        runs: list[list[Call] | Host] = []
-        for step in self.steps:
+    def _runs(self, apart: bool) -> list[list[tuple[Call, int]] | Host]:
+        """The steps, with those that follow each other and are kernels together, and their regions."""
+        runs: list[list[tuple[Call, int]] | Host] = []
+        for step, number in zip(self.steps, self.regions, strict=True):
             if isinstance(step, Host):
                 runs.append(step)
-            elif runs and not isinstance(runs[-1], Host) and not apart:
-                runs[-1].append(step)
+            elif runs and not isinstance(last := runs[-1], Host) and not apart:
+                last.append((step, number))
             else:
-                runs.append([step])
+                runs.append([(step, number)])
         return runs
 
 

@@ -10,7 +10,12 @@ where it ends, what to do before the calls, the calling thread's workspace, and 
     kernel   chunks   workspace   size   pointers…
 
 ``workspace`` is the bytes that each thread of the pool needs, or :data:`SERIAL` for a call whose chunks the calling thread does alone;
-``size`` is the record's own, in words.  Pointers into memory that stays are there from the beginning.  Those into arrays that change
+``size`` is the record's own, in words.  Where chunks of several kernels are shared out together, the record's kernel is a function that
+finds the one that a chunk belongs to, and instead of pointers it is given *runs* of chunks, each
+
+    kernel   first   chunks   size   pointers…
+
+Pointers into memory that stays are there from the beginning.  Those into arrays that change
 from call to call are put there by *patches*, for every such array in order:
 
     last   count   (where the pointer is, bytes from the array's first)…
@@ -32,7 +37,35 @@ HEAD = 4  # words before the first record
 _RECORD = 4  # words of a record before its pointers
 SERIAL = -1
 FEW = 8  # calls that are written out
-_WALK = "run_table"
+_RUN = 4  # words of a run before its pointers
+_WALK, _SHARE = "run_table", "run_shared"
+
+_SHARE_TEXT = f"""
+define void @{_SHARE}(ptr noalias readonly %runs, i64 %chunk, ptr noalias %space) nounwind {{
+entry:
+  br label %look
+look:
+  %r = phi ptr [ %runs, %entry ], [ %following, %other ]
+  %left = phi i64 [ %chunk, %entry ], [ %less, %other ]
+  %count.p = getelementptr i64, ptr %r, i64 2
+  %count = load i64, ptr %count.p
+  %here = icmp ult i64 %left, %count
+  br i1 %here, label %run, label %other
+other:
+  %size.p = getelementptr i64, ptr %r, i64 3
+  %size = load i64, ptr %size.p
+  %following = getelementptr i64, ptr %r, i64 %size
+  %less = sub i64 %left, %count
+  br label %look
+run:
+  %kernel = load ptr, ptr %r
+  %first.p = getelementptr i64, ptr %r, i64 1
+  %first = load i64, ptr %first.p
+  %mine = add i64 %first, %left
+  %pointers = getelementptr i64, ptr %r, i64 {_RUN}
+  call void %kernel(ptr %pointers, i64 %mine, ptr %space)
+  ret void
+}}"""
 
 _TEXT = f"""
 define internal void @{_WALK}(ptr %block, i64 %changing, ptr %table) nounwind {{
@@ -107,13 +140,42 @@ out:
 }}"""
 
 
-class Record(NamedTuple):
-    """One call; each pointer is (slot, bytes from its first): slots count the arrays that change and then the memory that stays."""
+Word = tuple[str | int | None, int]  # a kernel (0), a slot and bytes from its beginning, or a number
+
+
+class Run(NamedTuple):
+    """``chunks`` of a kernel, from the ``first`` on.  Pointers are (slot, bytes from its beginning): slots count the arrays that
+    change, and then the memory that stays.
+    """
 
     kernel: str
+    first: int
     chunks: int
-    workspace: int
     pointers: Sequence[tuple[int, int]]
+
+
+class Record(NamedTuple):
+    """What runs at the same time: chunks of one kernel or several; ``workspace`` is bytes, or :data:`SERIAL`."""
+
+    runs: Sequence[Run]
+    workspace: int
+
+    @property
+    def chunks(self) -> int:
+        return sum(r.chunks for r in self.runs)
+
+    @property
+    def kernel(self) -> str:
+        return self.runs[0].kernel if len(self.runs) == 1 else _SHARE
+
+    def words(self) -> list[Word]:
+        """What is behind the record's head."""
+        if len(self.runs) == 1:
+            return list(self.runs[0].pointers)
+        out: list[Word] = []
+        for r in self.runs:
+            out += [(r.kernel, 0), (None, r.first), (None, r.chunks), (None, _RUN + len(r.pointers)), *r.pointers]
+        return out
 
 
 def emit_calls(module: Module, name: str, records: Sequence[Record], changing: int) -> None:
@@ -123,6 +185,8 @@ def emit_calls(module: Module, name: str, records: Sequence[Record], changing: i
     """
     f = module.function(name, "ptr %block", linkage="")
     table = f.load("ptr", f.gep("%block", changing, "ptr"))
+    if any(len(r.runs) > 1 for r in records) and not module.has(_SHARE):
+        module.add(_SHARE_TEXT, _SHARE)
     if len(records) > FEW:
         if not module.has(_WALK):
             module.add(_TEXT, _WALK)
@@ -132,11 +196,12 @@ def emit_calls(module: Module, name: str, records: Sequence[Record], changing: i
         arrays = [f.load("ptr", f.gep("%block", k, "ptr")) for k in range(changing)]
         at = HEAD + _RECORD
         for r in records:
-            for k, (slot, offset) in enumerate(r.pointers):
-                if slot < changing:
+            words = r.words()
+            for k, (slot, offset) in enumerate(words):
+                if isinstance(slot, int) and slot < changing:
                     f.store("ptr", f.gep(arrays[slot], offset), f.gep(table, at + k, "i64"))
             _call(f, r, f.gep(table, at, "i64"), space, run)
-            at += len(r.pointers) + _RECORD
+            at += len(words) + _RECORD
     f.ret()
 
 
@@ -164,15 +229,18 @@ class Table(NamedTuple):
     def of(records: Sequence[Record]) -> Table:
         """The table of some calls, which run one after the other."""
         numbers: dict[str, int] = {}
-        words: list[int] = []
+        values: list[int] = []
         what: list[int] = []
         for r in records:
-            words += (0, r.chunks, r.workspace, _RECORD + len(r.pointers))
-            what += (-1 - numbers.setdefault(r.kernel, len(numbers)), 0, 0, 0)
-            for slot, offset in r.pointers:
-                words.append(offset)
-                what.append(slot + 1)
-        return Table(tuple(numbers), np.array(words, np.int64), np.array(what, np.int32))
+            words = r.words()
+            head: list[Word] = [(r.kernel, 0), (None, r.chunks), (None, r.workspace), (None, _RECORD + len(words))]
+            for place, value in [*head, *words]:
+                values.append(value)
+                if isinstance(place, str):
+                    what.append(-1 - numbers.setdefault(place, len(numbers)))
+                else:
+                    what.append(0 if place is None else place + 1)
+        return Table(tuple(numbers), np.array(values, np.int64), np.array(what, np.int32))
 
     def bound(
         self, address_of: Callable[[str], int], changing: int, fixed: Sequence[int], space: int, pool: int
