@@ -290,7 +290,7 @@ class Function:
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward`` and record one node for it."""
         for a in args:
-            if isinstance(a, Tensor) and isinstance(a._value, Value):
+            if isinstance(a, Tensor) and isinstance(a._value, Value) and a._value.level:  # of a transform
                 from .function_levels import apply_at_level
 
                 return apply_at_level(cls, args)

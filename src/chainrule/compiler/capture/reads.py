@@ -237,7 +237,8 @@ class Surroundings:
         while before != len(self.found) + len(self._names):
             before = len(self.found) + len(self._names)
             for kind in list(self._kinds):
-                for name, member in vars(kind).items():
+                for name, held in vars(kind).items():
+                    member = held.__func__ if isinstance(held, (staticmethod, classmethod)) else held
                     if name in self._names and isinstance(member, types.FunctionType):
                         self._walk(member, 1)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.floating_flags import IGNORE, enter, leave
 from ..program.ir import Node, Program
 from ..program.kinds import compute
 from .call import DONE
@@ -85,6 +86,7 @@ class Steps:
         self.plan = plan
         self.lock = threading.Lock()  # the memory between steps is one
         self.makers = [(id(n), maker(n)) for n in plan.program.outputs if n.op != "call"]
+        self.hosts = {id(s): [(n, compute(n)) for n in s.nodes] for s in plan.segments if isinstance(s, Host)}
 
     def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
         with self.lock:
@@ -109,20 +111,22 @@ class Steps:
         else:
             segment.run(*[values[id(n)] for n in segment.changing])
 
-    def _array(self, node: Node, values: dict[int, Any]) -> Any:
+    def _array(self, node: Node, *values: dict[int, Any]) -> Any:
         """A node's value as an array; views of what lies in memory are taken by NumPy."""
-        found = values.get(id(node))
-        if found is None:
-            found = self.plan.memory.get(id(node))
-        if found is None:
-            found = np.asarray(compute(node)(*[self._array(a, values) for a in node.args]))
-        return found
+        key = id(node)
+        for known in (*values, self.plan.memory):
+            if key in known:
+                return known[key]
+        return np.asarray(compute(node)(*[self._array(a, *values) for a in node.args]))
 
     def _on_host(self, step: Host, values: dict[int, Any]) -> None:
-        local = dict(values)
-        with np.errstate(all="ignore"):
-            for node in step.nodes:
-                local[id(node)] = compute(node)(*[self._array(a, local) for a in node.args])
+        local: dict[int, Any] = {}
+        token = enter(IGNORE)
+        try:
+            for node, run in self.hosts[id(step)]:
+                local[id(node)] = run(*[self._array(a, local, values) for a in node.args])
+        finally:
+            leave(token)
         for node in step.outputs:
             value = local[id(node)]
             held = self.plan.memory.get(id(node), values.get(id(node)))
