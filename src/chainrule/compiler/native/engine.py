@@ -18,14 +18,13 @@ from ..schedule.group import Group
 from ..schedule.inside import pieces_inside
 from ..schedule.reads import base_of, expanded
 from . import loops
-from .arena import Arena
 from .emitter import Module
 from .jit import compile_text
 from .loops_index import NotAffine
 from .loops_moves import MOVES, emit_move
 from .regions import Regions, gathered
 from .run import Plan, Runner, TooLong, runner
-from .section import Host, Section
+from .section import ALIGN, Host, Section, aligned
 from .segment import Segment
 from .sharing import Buffer, Call, Sharing
 from .stored import described
@@ -195,32 +194,28 @@ class Native:
         self.stored = copies  # nodes of the plan, kept alive with their identities
 
     def _place(self) -> None:
-        """Memory for what is kept between kernels; it is used again when its last reader has run."""
-        arena = Arena()
-        ends: dict[int, list[Node]] = {}
-        starts: dict[int, int] = {}
+        """Memory for what is kept between kernels; a buffer is used again when its last reader has run."""
+        free: dict[int, list[Any]] = {}
+        ends: dict[int, list[Any]] = {}
         elsewhere = {id(n) for n in self.program.outputs} | self.direct.keys()
         lasts = self._lasts()
         over = 0
         for node in sorted(self.made, key=lambda n: self.written[id(n)]):
             step = self.written[id(node)]
             for k in range(over, step):
-                for gone in ends.pop(k, ()):
-                    arena.give(starts[id(gone)], gone.bytes)
+                for size, block in ends.pop(k, ()):
+                    free.setdefault(size, []).append(block)
             over = step
             if id(node) in elsewhere or node.op == "call":
                 continue
             whole, start = self.inside.get(id(node), (node, 0))
-            if id(whole) not in starts:
-                starts[id(whole)] = arena.take(whole.bytes)
-                ends.setdefault(max(step, lasts.get(id(whole), step)), []).append(whole)
+            if id(whole) not in self.memory:
+                size = -(-max(1, whole.bytes) // ALIGN) * ALIGN
+                block = free[size].pop() if free.get(size) else aligned(size)
+                self.memory[id(whole)] = block[: whole.bytes].view(whole.dtype).reshape(whole.shape)
+                ends.setdefault(max(step, lasts.get(id(whole), step)), []).append((size, block))
             if whole is not node:
-                starts[id(node)] = starts[id(whole)] + start * node.dtype.itemsize
-        memory = arena.memory()
-        for node in self.made:
-            if id(node) in starts:
-                part = memory[starts[id(node)] : starts[id(node)] + node.bytes]
-                self.memory[id(node)] = part.view(node.dtype).reshape(node.shape)
+                self.memory[id(node)] = self.memory[id(whole)].reshape(-1)[start : start + node.size].reshape(node.shape)
 
     def _lasts(self) -> dict[int, int]:
         """The last step that reads a node's memory, or what lies inside of it; views of it that the caller gets are read at the end."""
