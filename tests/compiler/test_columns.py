@@ -47,7 +47,16 @@ def test_groups_stay_apart(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "lead"),
-    [((4000, 40), 1), ((33, 4001), 1), ((32, 8192), 1), ((257, 512), 1), ((64, 65, 33), 2), ((9, 8, 6, 7, 50), 3), ((70, 30, 70), 1)],
+    [
+        ((4000, 40), 1),
+        ((100, 1000), 1),
+        ((33, 4001), 1),
+        ((32, 8192), 1),
+        ((257, 512), 1),
+        ((64, 65, 33), 2),
+        ((9, 8, 6, 7, 50), 3),
+        ((70, 30, 70), 1),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values(shape: tuple[int, ...], lead: int, dtype: Any) -> None:

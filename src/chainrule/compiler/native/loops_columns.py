@@ -17,7 +17,7 @@ from .loops_expr import Axis, Lowered, Lowering, Store, axes_of
 from .loops_index import Affine
 from .numbers import in_memory
 
-_MOST, _FEWEST = 64, 8  # blocks
+_MOST, _FEWEST = 64, 16  # blocks
 _ROWS = 4  # that a block has at least
 
 

@@ -18,7 +18,7 @@ from .reads import base_of, expanded
 _ROWS = 32  # of fewer there are no blocks
 _COLUMNS = 1 << 13  # of more the sums do not stay in the innermost cache
 _SUMS = 4
-_SIZE = 1 << 17  # elements from which memory counts
+_SIZE = 1 << 15  # elements from which another pass counts
 
 
 def with_columns(program: Program, groups: Sequence[Group]) -> list[Group]:
