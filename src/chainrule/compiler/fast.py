@@ -23,7 +23,7 @@ from .capture.capture import Element, Marked, Place
 from .capture.joint import node_of
 from .capture.reads import Surroundings
 from .capture.trace import CALL
-from .capture.variant import Found, Variant
+from .capture.variant import Finder, Found, Variant
 from .capture.window import VALUE, layout
 from .native.run import maker
 
@@ -202,6 +202,8 @@ class _Text:
             self._miss(f"{self.named(tensor)}._gn is {'' if requires else 'not '}None")
         for find, grad in variant.gradients:
             self._miss(f"{self._tensor(find)}._grad is not {self.named(grad)}")
+        for find in variant.added:  # this one, as long as it stays; others go the long way
+            self._miss(f"{self._tensor(find)}._grad is not {self.named(find(self.given)._grad)}")
         self._enter(plan)
         self._effects(owner)
         self._result()
@@ -209,7 +211,12 @@ class _Text:
     def _distinct(self) -> None:
         """Two arguments that are one tensor are another case where something happens to tensors."""
         variant = self.variant
-        found = [*[source for source, _, _ in variant.rebound], *[source for source, _ in variant.gradients], *variant.cleared]
+        found = [
+            *[source for source, _, _ in variant.rebound],
+            *[source for source, _ in variant.gradients],
+            *variant.added,
+            *variant.cleared,
+        ]
         positions = [variant.finders[k].position for k in variant.stored] + [source.position for source in found]
         if any(position is not None for position in positions):
             for k, name in enumerate(self.tensors):
@@ -237,7 +244,11 @@ class _Text:
 
     def _tensor(self, find: Any) -> str:
         """The name of a tensor that a finder finds."""
-        return self.tensors[find.position] if find.position is not None else self.named(find.tensor)
+        return self.tensors[find.position] if find.position is not None else self.named(self._object(find))
+
+    def _object(self, find: Any) -> Any:
+        """The tensor that a finder finds now."""
+        return find.found(self.given) if isinstance(find, Finder) else find.tensor
 
     def _enter(self, plan: Any) -> None:
         """Find arrays and call; what is always the same array is looked at, and not passed."""
@@ -275,7 +286,7 @@ class _Text:
             self.draws.append(f"{name} = {self.named(given.draw)}()")
             return
         find = self.variant.finders[k]
-        value = None if find.position is not None else find.tensor._value
+        value = None if find.position is not None else self._object(find)._value
         if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned and value.dtype is np.dtype(value.dtype.type):
             self.stays[k] = value
             self._miss(f"{self._tensor(find)}._value is not {self.named(value)}")

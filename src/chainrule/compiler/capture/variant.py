@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
 
@@ -39,7 +40,8 @@ class Variant:
         self.run = ready.run
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
-        self.finders = [Finder(position.get(id(g.tensor)), g.tensor, g.kind, g.draw) for g in record.given]
+        added_to = {grad: _source(t, position) for grad, t in _exchanged(record).items()}
+        self.finders = [Finder(position.get(id(g.tensor)), g.tensor, g.kind, g.draw, added_to.get(id(g.tensor))) for g in record.given]
         stored = {i for i, _ in record.program.stores}
         self.stored = sorted(stored)
         outside = [k for k, g in enumerate(record.given) if g.draw is None]
@@ -52,7 +54,9 @@ class Variant:
         self.leaves = [Found(_source(leaf.tensor, position)) if type(leaf) is Same else leaf for leaf in record.leaves]
         self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
         self.cleared = [_source(t, position) for t in record.cleared]
-        self.gradients = [(_source(t, position), grad) for t, grad in record.gradients]
+        #: the gradients that have to be there: this one, or (of :attr:`added`) whichever the tensor has
+        self.gradients = [(_source(t, position), grad) for t, grad in record.gradients if id(grad) not in added_to]
+        self.added = [*added_to.values()]
         self.passed = [(p, _source(p.argument, position)) for p in record.passed]
         self._position = position
         self.recorded = [(t, requires) for t, requires in record.recorded if id(t) not in position]
@@ -81,6 +85,10 @@ class Variant:
         """Whether the gradients are there that the program adds to, and memory lies, and is shared, as when it was captured."""
         if not self._passes(arguments) or not all((tensor._gn is not None) is requires for tensor, requires in self.recorded):
             return False
+        for find in self.added:
+            grad = find(arguments)._grad
+            if grad is None or grad._gn is not None:
+                return False
         return all(find(arguments)._grad is grad for find, grad in self.gradients) and self._laid_out(arguments)
 
     def _passes(self, arguments: Sequence[Tensor]) -> bool:
@@ -198,17 +206,34 @@ class Finder(NamedTuple):
     tensor: Any
     kind: str | Saved
     draw: Callable[..., Any] | None
+    added_to: Source | None = None  # whose gradient it is
+
+    def found(self, arguments: Sequence[Tensor]) -> Any:
+        """The tensor."""
+        if self.position is not None:
+            return arguments[self.position]
+        return self.tensor if self.added_to is None else self.added_to(arguments)._grad
 
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         if self.draw is not None:
             return self.draw()
-        tensor = self.tensor if self.position is None else arguments[self.position]
+        tensor = self.found(arguments)
         if isinstance(self.kind, Saved):
             return saved_at(tensor, self.kind)
         value = tensor._value
         if type(value) is Captured:  # another thread has just begun to capture
             value = value.concrete("a compiled call")
         return value if self.kind == VALUE else memory_for(self.kind, value)
+
+
+def _exchanged(record: Record) -> dict[int, Tensor]:
+    """The tensors whose gradients may be others at the next call, by the gradient that is there now and that nothing else sees."""
+    seen = Counter([id(grad) for _, grad in record.gradients]) + Counter([id(p.tensor) for p in record.places])
+    return {
+        id(grad): tensor
+        for tensor, grad in record.gradients
+        if grad is not None and grad._gn is None and grad._base is None and seen[id(grad)] == 1
+    }
 
 
 def _source(tensor: Tensor, position: dict[int, int]) -> Source:
