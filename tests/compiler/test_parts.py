@@ -378,3 +378,15 @@ def test_typical_steps(make: Any, capsys: Any, caplog: Any) -> None:
     found, run = after(make, Compiled, capsys, caplog)
     agree(expected, found)
     assert run.programs(), run.reasons
+
+
+def test_the_report_tells_parts_and_what_is_between(capsys: Any) -> None:
+    w = World()
+    report = torch.explain_compile(printed_between(w), *w.batch())
+    text = str(report)
+    assert report.cut and report.graph_count >= 2
+    assert [why.partition("(")[0] for why, _ in report.splits].count("Python runs print") == 2, report.splits
+    assert "split where Python runs print(f'loss {loss.item():.4f}'), at " in text
+    assert "it is cut into parts because" in text and "it calls print()" in text
+    assert any("cross_entropy" in part.operations or "nll_loss" in part.operations for part in report.kernels)
+    capsys.readouterr()

@@ -48,7 +48,8 @@ class Report:
     """What :func:`explain_compile` gives; ``print`` shows it, a notebook shows tables.
 
     ``pieces`` are the programs, of which ``program`` is the first, or None where the function runs as it is written: ``reasons`` says why,
-    with the user's line each time.  ``splits`` are the places where Python goes by a value; the first piece then computes those.
+    with the user's line each time.  ``splits`` are the places where Python goes by a value; the first piece then computes those.  A
+    function with effects in Python is ``cut``: its pieces are programs with names of lines, and splits are what Python runs between them.
     ``guards`` are what the program depends on.  ``lines`` are the user's lines over all programs.  ``seconds`` tells how long each stage
     of making the program took, ``loaded`` whether its machine code came from the disk cache (None: there is none).  ``graphs``,
     ``graph_count``, ``graph_break_count``, ``break_reasons`` and ``op_count`` are what ``torch._dynamo.explain`` calls them.
@@ -60,6 +61,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     loaded: bool | None = None
     splits: list[tuple[str, str]] = field(default_factory=list)
+    cut: bool = False
 
     @property
     def program(self) -> Program | None:
@@ -120,7 +122,8 @@ class Report:
             blocks += ["", *show.kernel_table(piece.parts)]
         blocks += ["", show.line_table(self.lines, self.profiled)]
         if self.reasons:
-            blocks += ["", "before there was a program:", *show.reasons(self.reasons, "  ")]
+            why = "it is cut into parts because" if self.cut else "before there was a program:"
+            blocks += ["", why, *show.reasons(self.reasons, "  ")]
         return blocks
 
     def _made(self) -> list[show.Block]:
@@ -152,7 +155,7 @@ def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: 
     try:
         variant = made.variant(*args, **kwargs)
     except ValueError:
-        return Report([], made.reasons)
+        return Report([], made.reasons) if made.parts is None else _by_parts(made)
     inputs = _inputs(variant, args, kwargs) if profile else None
     pieces = _pieces(variant, made, inputs)
     joint = variant.record.joint
@@ -160,6 +163,30 @@ def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: 
         given = None if inputs is None else _cotangents(variant, inputs)
         pieces.append(_piece("backward", improved(joint.program), made, variant.backward, given))
     return Report(pieces, made.reasons, _guards(made, args, kwargs), dict(variant.seconds), variant.loaded, _splits(variant))
+
+
+def _by_parts(made: Compiled) -> Report:
+    """The programs of a function that is cut, those that ran last."""
+    pieces: list[Piece] = []
+    reasons, seconds = [*made.reasons], {"capture": 0.0}
+    for part in made.parts.parts():
+        reasons += [r for r in part.run.reasons if r not in reasons]
+        among = next((k for k in part.run.kept.values() if k), None)
+        if among is None:
+            continue
+        variant: Variant = among[0].variant
+        first, last = part.lines
+        where = f"line {first}" if first == last else f"lines {first} to {last}"
+        for piece in _pieces(variant, part.run, None):
+            piece.name = f"{where}, {piece.name}" if piece.name else where
+            pieces.append(piece)
+        if variant.record.joint is not None:
+            pieces.append(_piece(f"backward of {where}", improved(variant.record.joint.program), part.run, variant.backward, None))
+        for stage, took in variant.seconds.items():
+            seconds[stage] = seconds.get(stage, 0.0) + took
+    if not pieces:
+        return Report([], reasons)
+    return Report(pieces, reasons, seconds=seconds, splits=made.parts.between(), cut=True)
 
 
 def _pieces(variant: Variant, made: Compiled, inputs: Sequence[Any] | None) -> list[Piece]:

@@ -54,7 +54,7 @@ def told(piece: Breakdown, name: str, run: float | None) -> list[Block]:
     count = sum(len(part.nodes) for part in piece.parts)
     stores = f"{_count(len(program.stores), 'array')} written back" if program.stores else "nothing written back"
     out: list[Block] = [
-        f"{TITLES[name]}: {_count(count, 'operation')}, {_count(len(program.inputs), 'array')} in ({size(memory.inputs)}),"
+        f"{TITLES.get(name, name)}: {_count(count, 'operation')}, {_count(len(program.inputs), 'array')} in ({size(memory.inputs)}),"
         f" {_count(len(program.outputs), 'result')}, {stores}"
     ]
     if piece.engine == "native":

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .plan import Block, Part, begun, parts, refined, replaced
+from .plan import Block, Part, begun, parts, refined, replaced, told
 from .source import Source, source_of
 from .write import Writer
 
@@ -84,6 +84,11 @@ class Parts:
     def parts(self) -> Iterator[Part]:
         return parts(self.block)
 
+    def between(self) -> list[tuple[str, str]]:
+        """What Python runs: (the statement, its line)."""
+        file = self.source.function.__code__.co_filename
+        return [(f"Python runs {text}", f"{file}:{line}") for text, line in told(self.block)]
+
 
 class OfModule:
     """The call of a module whose ``forward`` runs part by part."""
@@ -103,6 +108,10 @@ class OfModule:
 
     def parts(self) -> Iterator[Part]:
         found: Iterator[Part] = self.inner.parts()
+        return found
+
+    def between(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = self.inner.between()
         return found
 
 

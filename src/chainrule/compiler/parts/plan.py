@@ -15,6 +15,7 @@ from .source import Source
 from .suspects import suspicious
 
 _PYTHONS = (ast.ClassDef, ast.Match, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.TryStar)
+_SHOWN = 60  # characters of a statement that a report shows
 _BLOCKS = ("body", "orelse", "finalbody")
 _CHEAP = frozenset({"item", "detach", "cpu", "tolist", "numpy", "float", "int", "len", "format", "round", "str", "bool", "time", "clone"})
 
@@ -33,10 +34,11 @@ class Part:
 
 
 class Plain:
-    """A statement as it is written."""
+    """A statement as it is written; ``origin`` is the user's that ends with it, None for an operand of one."""
 
-    def __init__(self, statement: ast.stmt) -> None:
+    def __init__(self, statement: ast.stmt, origin: ast.stmt | None = None) -> None:
         self.statement = statement
+        self.origin = origin
 
 
 class Opened:
@@ -61,7 +63,7 @@ def begun(statements: Sequence[ast.stmt], source: Source) -> Block:
                 block.append(Part([]))
             block[-1].statements.append(statement)
         elif isinstance(statement, (*_PYTHONS, ast.Delete, ast.FunctionDef)) or not _opens(statement):
-            block.append(Plain(statement))
+            block.append(Plain(statement, statement))
         else:
             block.append(opened(statement, source))
     return [found for item in block for found in _worthwhile(item)]
@@ -70,7 +72,7 @@ def begun(statements: Sequence[ast.stmt], source: Source) -> Block:
 def _worthwhile(item: Any) -> Block:
     if not isinstance(item, Part) or any(map(_computes, item.statements)):
         return [item]
-    return [Plain(s) for s in item.statements]
+    return [Plain(s, s) for s in item.statements]
 
 
 def _computes(statement: ast.stmt) -> bool:
@@ -81,7 +83,7 @@ def _computes(statement: ast.stmt) -> bool:
 
 def alone(statement: ast.stmt, source: Source) -> Block:
     """What becomes of a statement that is no program."""
-    return [opened(statement, source)] if _opens(statement) else _hoisted(statement) or [Plain(statement)]
+    return [opened(statement, source)] if _opens(statement) else _hoisted(statement) or [Plain(statement, statement)]
 
 
 def _pythons(statement: ast.stmt) -> bool:
@@ -108,7 +110,7 @@ def refined(part: Part, lines: set[int], source: Source) -> Block:
     if len(statements) == 1:
         return alone(statements[0], source)
     if not any(map(_computes, statements)):
-        return [Plain(s) for s in statements]
+        return [Plain(s, s) for s in statements]
     at = {k for k, s in enumerate(statements) if any(s.lineno <= line <= (s.end_lineno or s.lineno) for line in lines)}
     if not at:
         middle = len(statements) // 2
@@ -131,6 +133,17 @@ def parts(block: Block) -> Iterator[Part]:
         elif isinstance(item, Opened):
             for inner in item.blocks.values():
                 yield from parts(inner)
+
+
+def told(block: Block) -> Iterator[tuple[str, int]]:
+    """The statements that are Python's, those that do something: (the beginning of the first line, its number)."""
+    for item in block:
+        if isinstance(item, Opened):
+            yield ast.unparse(item.statement).partition("\n")[0][:_SHOWN], item.statement.lineno
+            for inner in item.blocks.values():
+                yield from told(inner)
+        elif isinstance(item, Plain) and item.origin is not None and _computes(item.origin):
+            yield ast.unparse(item.origin).partition("\n")[0][:_SHOWN], item.origin.lineno
 
 
 def replaced(block: Block, part: Part, by: Block) -> Block:
@@ -170,7 +183,7 @@ def _hoisted(statement: ast.stmt) -> Block:
                 new.keywords.append(ast.keyword(call.keywords[k - len(call.args)].arg, names.last()))
         last = copy.copy(statement)
         last.value = new
-        return [*block, Plain(last)]
+        return [*block, Plain(last, statement)]
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Attribute) and _costs(statement.value):
         held = names.plain(statement.target.value)
         holder = names.last()
@@ -181,7 +194,7 @@ def _hoisted(statement: ast.stmt) -> Block:
         into = ast.copy_location(ast.Name(total.id, ast.Store()), statement)
         added = ast.copy_location(ast.AugAssign(into, statement.op, names.last()), statement)
         target = ast.copy_location(ast.Attribute(holder, statement.target.attr, ast.Store()), statement)
-        return [*block, Plain(added), Plain(ast.copy_location(ast.Assign([target], total), statement))]
+        return [*block, Plain(added), Plain(ast.copy_location(ast.Assign([target], total), statement), statement)]
     return []
 
 
@@ -223,4 +236,4 @@ class _Names:
         return ast.copy_location(ast.Name(self._name(), ast.Load()), self.statement)
 
 
-__all__ = ["Block", "Opened", "Part", "Plain", "begun", "parts", "refined", "replaced"]
+__all__ = ["Block", "Opened", "Part", "Plain", "begun", "parts", "refined", "replaced", "told"]
