@@ -19,10 +19,17 @@ Pointer = tuple[Node, int]
 _ELEMENT = {"float32": "float", "float64": "double"}
 
 
+def _element(node: Node) -> str:
+    found = _ELEMENT.get(node.dtype.name)
+    if found is None:
+        raise ValueError(f"products of {node.dtype}")
+    return found
+
+
 def contraction(module: Module, group: Group, inside: Sequence[Node]) -> tuple[Kernel, list[Pointer]]:
     """The kernel of a ``matmul``, ``conv``, ``conv_input`` or ``conv_weight``, and what its pointers are to (node, offset in bytes).
 
-    ``inside`` are the group's nodes with the views between them.  Raises KeyError for a dtype, and ValueError for an operand or a rank,
+    ``inside`` are the group's nodes with the views between them.  Raises ValueError for a dtype, an operand or a rank,
     that has no kernel; NotAffine for an epilogue that has none.
     """
     product = next(n for n in group.nodes if n.op in _EMIT)
@@ -57,7 +64,7 @@ def _laid_out(x: Node) -> tuple[Node, tuple[int, ...], int]:
 def _matmul(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel, list[Pointer]]:
     """The kernel, and what its pointers to operands are to."""
     a, b = node.args
-    element = _ELEMENT[node.dtype.name]
+    element = _element(node)
     (base_a, steps_a, start_a), (base_b, steps_b, start_b) = _laid_out(a), _laid_out(b)
     steps = row_major(node.shape)
     in_a, in_b, in_c = [Layout(s[-2], s[-1], s[:-2]) for s in (steps_a, steps_b, steps)]
@@ -86,7 +93,7 @@ def _conv(module: Module, node: Node, after: Epilogue | None) -> tuple[Kernel, l
         return (values[0], values[1]) if len(values) == 2 else (missing, values[0])
 
     spec = conv.Conv(
-        _ELEMENT[node.dtype.name], images.shape[0], images.shape[1], weights.shape[0], pair(images.shape[2:], 1),
+        _element(node), images.shape[0], images.shape[1], weights.shape[0], pair(images.shape[2:], 1),
         pair(weights.shape[2:], 1), pair(attrs["stride"], 1), pair(tuple([p for p, _ in attrs["padding"]]), 0),
         pair(attrs["dilation"], 1), attrs["groups"], kind,  # type: ignore[arg-type]
         _pointers(after), after, after is not None and after.long,
