@@ -74,3 +74,12 @@ def test_old_names() -> None:
     p, lower, upper = torch.lu_unpack(*torch.linalg.lu_factor(x))
     assert torch.allclose(p @ lower @ upper, x)
     assert torch.allclose(torch.triangular_solve(x, x.triu())[0], x.triu().inverse() @ x, atol=1e-6)
+
+
+def test_the_vandermonde_matrix_of_a_number() -> None:
+    assert torch.linalg.vander(torch.tensor(3.0), N=3).tolist() == [[1, 3, 9]]
+
+
+def test_residuals_are_real() -> None:
+    a, b = torch.ones(2, 3, dtype=torch.complex64), torch.ones(2, 3, dtype=torch.complex64)
+    assert torch.linalg.lstsq(a, b, driver="gelsd").residuals.dtype is torch.float32

@@ -379,7 +379,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     x: Any = matmul_op(pinv_op(A, atol=0.0, rtol=0.0 if name == "gels" else relative), b)
     singular: Any = svdvals(A.detach())
     ranks: Any = (singular > relative * singular[..., :1]).sum(-1)
-    residuals: Any = x.reshape(-1)[:0]
+    residuals: Any = x.abs().reshape(-1)[:0]
     unknown = isinstance(ranks._value, Value)  # a batch of vmap: then its matrices count as of full rank
     if m > n and name != "gelsy" and (unknown or bool((ranks == n).all())):
         residuals = (A @ x - b).abs().square().sum(-2)

@@ -72,6 +72,7 @@ def vander(x: Tensor, N: int | None = None, *, increasing: bool = False) -> Tens
 
 def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     """The matrices (…, n, N) whose columns are the rising powers of the vectors ``x`` (…, n), from 0 on."""
+    x = x if x.ndim else x.reshape(1)
     n = int(x.shape[-1]) if N is None else int(N)
     one: Any = x.new_ones((*x.shape, 1))
     return one[..., :n] if n <= 1 else cat([one, cumprod(x.unsqueeze(-1).expand(*x.shape, n - 1), -1)], -1)
