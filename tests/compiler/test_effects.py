@@ -195,3 +195,19 @@ def test_a_hook_on_somebody_else_s_graph_is_no_reason() -> None:
     for _ in range(3):
         equal(run(torch.zeros(2)), torch.zeros(2))
     assert run.programs(), run.reasons
+
+
+def test_a_saved_value_that_is_overwritten_inside_is_an_error() -> None:
+    w = torch.ones(3, requires_grad=True)
+
+    def overwriting(x: Any) -> None:
+        h = (x * w).exp()
+        y = (h * h).sum()
+        h.add_(1)
+        y.backward()
+
+    run = compiled(overwriting)
+    for _ in range(4):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            run(torch.ones(3))
+    assert w.grad is None and not run.programs()

@@ -185,6 +185,9 @@ class Recorder:
             return
         visited = _nodes_of(edges) if needed is None else needed
         old = sorted([n for n in visited if n.order > self.begun], key=lambda n: n.order)
+        for node in visited:
+            if any(_overwritten(v) for _, v in node.saved_values()):
+                raise RuntimeError("a value that was saved for the backward pass is overwritten")  # and uncaptured it says so
         why = self.earlier.walk(old, keep) if old else ""
         if why:
             self.flush(why)
@@ -391,6 +394,14 @@ class Recorder:
                 tensor._value = raw
                 if value._cell is not None and id(value._cell) in rewritten:
                     written(raw, "a compiled program")
+
+
+def _overwritten(saved: Any) -> bool:
+    """Whether something that a node has saved was written since."""
+    if type(saved) in (tuple, list):
+        return any(map(_overwritten, saved))
+    value = saved._value if isinstance(saved, Tensor) else saved
+    return type(value) is Captured and value.stale()
 
 
 def _nodes_of(edges: Sequence[Any]) -> set[Any]:

@@ -48,7 +48,7 @@ class Cell:
 class Captured(Value):
     """``shape`` and ``strides`` (in elements) into the row-major elements of a cell, from ``offset`` on."""
 
-    __slots__ = ("_cell", "_dtype", "_shape", "offset", "raw", "recorder", "strides")
+    __slots__ = ("_cell", "_dtype", "_shape", "frozen_from", "offset", "raw", "recorder", "strides")
 
     level = 0
     memory = True
@@ -63,6 +63,7 @@ class Captured(Value):
         self.offset = offset
         self._dtype = dtype
         self.raw = raw
+        self.frozen_from: tuple[Cell, Node] | None = None  # memory, and what it held
 
     @classmethod
     def of(cls, recorder: Recorder, node: Node) -> Captured:
@@ -137,7 +138,13 @@ class Captured(Value):
 
     def frozen(self) -> Captured:
         """The present content, which no later write changes."""
-        return Captured.of(self.recorder, self.node)
+        made = Captured.of(self.recorder, self.node)
+        made.frozen_from = (self.cell, self.cell.node)
+        return made
+
+    def stale(self) -> bool:
+        """Whether the memory that this is the content of was written since."""
+        return self.frozen_from is not None and self.frozen_from[0].node is not self.frozen_from[1]
 
     def under(self, tensor: Tensor) -> Tensor:
         return wrap(self.frozen())
