@@ -199,8 +199,8 @@ class Compiled:
             first.end()
         captured = perf_counter() - begun
         why = list(found.why)
-        if found.record is not None and surroundings.changed():  # what was made for a first step, and not used, is gone
-            why.append((CHANGES, ""))
+        if found.record is not None and first and surroundings.changed():  # what was made for a first step, and not used, is gone
+            surroundings = self._surroundings(args, kwargs)
         if [w for w, _ in why] == [CHANGES] and self._failures.get(key, 0) == 0:
             self._failures[key] = 1  # a first call may make what later ones only use
             return found.result
