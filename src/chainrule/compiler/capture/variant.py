@@ -229,6 +229,7 @@ class Finder(NamedTuple):
 def _exchanged(record: Record) -> dict[int, Tensor]:
     """The tensors whose gradients may be others at the next call, by the gradient that is there now and that nothing else sees."""
     seen = Counter([id(grad) for _, grad in record.gradients]) + Counter([id(p.tensor) for p in record.places])
+    seen += Counter([id(leaf.tensor) for leaf in record.leaves if type(leaf) is Same])
     return {
         id(grad): tensor
         for tensor, grad in record.gradients
