@@ -488,3 +488,31 @@ def test_a_step_whose_graph_has_operations_with_several_results() -> None:
         loss = run(torch.ones(2, 4))
     assert run.programs(), run.reasons
     assert loss.grad_fn.name() == "SumBackward0"
+
+
+def test_a_graph_that_goes_back_to_a_leaf_of_the_call_keeps_it() -> None:
+    def f(a: Any) -> Any:
+        leaf = a.detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad((leaf * leaf).sum(), leaf, create_graph=True)
+        return leaf, slope
+
+    run = Compiled(f)
+    for _ in range(4):
+        leaf, slope = run(torch.ones(3))
+        (second,) = torch.autograd.grad(slope.sum(), leaf)
+        assert torch.equal(second, torch.full((3,), 2.0))
+
+
+@pytest.mark.parametrize("step", [lambda x, o: torch.sin(x + o), lambda x, o: torch.sin(x + o.sum())])
+def test_long_chains(step: Any) -> None:
+    def f(x: Any) -> Any:
+        out = x
+        for _ in range(1200):
+            out = step(x, out)
+        return out
+
+    run = Compiled(f)
+    x = torch.linspace(-1, 1, 5, dtype=torch.float64)
+    for _ in range(2):
+        assert torch.allclose(run(x), f(x))
+    assert run.programs()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as torch
 from chainrule.compiler.program import make
 from chainrule.compiler.program.execute import execute
 from chainrule.compiler.program.ir import Node, Program
@@ -325,3 +326,25 @@ def test_random_epilogues(seed: int) -> None:
         values.append(make.apply("where", make.apply("lt", a, b), values[-1], b) if fn == "where" else make.apply(fn, a, b))
     outputs = list(dict.fromkeys([values[-1], values[int(rng.integers(len(values)))]]))
     check(m.program(outputs))
+
+
+def test_a_convolution_of_one_element() -> None:
+    """It is one lane of a vector, and what is done to it has no axis for lanes."""
+    weight = torch.tensor([[[0.3, -0.2, 0.1]]])
+
+    def f(x: Any) -> Any:
+        return torch.erf(torch.nn.functional.conv1d(torch.erf(x), weight)).exp() * 2
+
+    gradient = torch.compile(torch.func.grad(lambda x: f(x).sum()))
+    run, x = torch.compile(f), torch.tensor([[[0.5, 1.0, -2.0]]])
+    for _ in range(3):
+        assert torch.allclose(run(x), f(x))
+        assert torch.allclose(gradient(x), torch.func.grad(lambda x: f(x).sum())(x))
+    one = torch.tensor([[0.3]])
+
+    def transposed(w: Any) -> Any:
+        return torch.nn.functional.conv_transpose1d(torch.erf(w)[None], torch.ones(1, 2, 3)).square().sum()
+
+    slope = torch.compile(torch.func.grad(transposed))
+    for _ in range(3):
+        assert torch.allclose(slope(one), torch.func.grad(transposed)(one))

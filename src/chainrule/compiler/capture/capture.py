@@ -252,7 +252,7 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
         if any(r.gradient for r in left.rebound) or any(type(f) is Marked and f.node is not LEAF for f in left.leaves):
             recorder.note("the result is part of a graph, and gradients were set besides")
             return None
-        made = [leaf if type(place) is Place else None for leaf, place in zip(leaves, left.leaves, strict=True)]
+        made = [leaf if type(place) in (Place, Marked) else None for leaf, place in zip(leaves, left.leaves, strict=True)]
         backward = joint(recorder, made, [a for a in arguments if isinstance(a, Tensor)], left.originals)
         if backward is None:
             return None

@@ -47,11 +47,15 @@ class Joint(NamedTuple):
 def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor], originals: set[int]) -> Joint | None:
     """Record the backward pass of the results with a history; None (and a note) where that is not possible.
 
-    ``originals`` are the tensors that were there before: only their gradients can be seen.
+    ``originals`` are the tensors that were there before: only their gradients can be seen, and those of leaves that are results too.
     """
-    results = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf._gn is not None]
+    results = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf._gn is not None and leaf._gn is not LEAF]
     outs = [leaves[k] for k in results]
-    sources = [s for s in _sources(outs, arguments) if id(s) in originals]
+    reached = _sources(outs, arguments)
+    if not {id(s) for s in reached}.isdisjoint([id(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf._gn is LEAF]):
+        recorder.note("a result's graph goes back to another result, a leaf that the call makes")
+        return None
+    sources = [s for s in reached if id(s) in originals]
     forward = ordered([leaf._value.node for leaf in leaves if isinstance(leaf, Tensor) and isinstance(leaf._value, Captured)])
     inside = {id(n) for n in forward} | {id(n) for n in recorder.program.inputs}
     cotangents = [Value("input", (), tuple(o.shape), o._value.numpy_dtype, {"index": -1 - k}) for k, o in enumerate(outs)]

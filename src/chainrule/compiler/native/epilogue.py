@@ -54,10 +54,12 @@ class Epilogue:
     def __call__(self, f: Emitter, place: Place, value: str, /) -> str:
         pointers = {id(n): place.buffers[self.first + k] for k, n in enumerate(self.buffers)}
         lanes = parts(place.type)[1]
-        ev = Evaluator(f, pointers, None, len(self.domain), len(self.domain) - 1, lanes)
-        ev.valid = place.valid
-        self._locate(ev, place)
         given = Lanes(f, place.type, value)
+        if self.domain[-1] == 1 and lanes > 1:  # one element, in the first lane of a vector
+            given = Lanes(f, given.element, f.op(f"extractelement {place.type} {value}, i64 0"))
+        ev = Evaluator(f, pointers, None, len(self.domain), len(self.domain) - 1, given.lanes)
+        ev.valid = place.valid if given.lanes > 1 else None
+        self._locate(ev, place)
         for e in self.loads:
             ev.remember(e, given)
         for s in self.stores:
