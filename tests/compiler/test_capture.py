@@ -516,3 +516,23 @@ def test_long_chains(step: Any) -> None:
     for _ in range(2):
         assert torch.allclose(run(x), f(x))
     assert run.programs()
+
+
+def test_a_name_of_the_module_is_none_of_attributes_of_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Holder:
+        weight = torch.ones(3)
+
+    holder = Holder()
+    run = Compiled(lambda x: x * holder.weight)
+    for k in range(4):
+        monkeypatch.setitem(globals(), "weight", torch.full((3,), float(k)))
+        assert torch.equal(run(torch.ones(3)), torch.ones(3))
+    assert len(run.programs()) == 1
+
+    def reads(x: Any) -> Any:
+        return x * weight  # type: ignore[name-defined]  # noqa: F821
+
+    run = Compiled(reads)
+    for k in range(4):
+        monkeypatch.setitem(globals(), "weight", torch.full((3,), float(k)))
+        assert torch.equal(run(torch.ones(3)), torch.full((3,), float(k)))

@@ -15,6 +15,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from opcode import EXTENDED_ARG, opmap
 from types import MappingProxyType
 from typing import Any
 
@@ -335,7 +336,7 @@ class Surroundings:
 
     def _code(self, code: types.CodeType, space: dict[str, Any], depth: int) -> None:
         self._names.update(code.co_names)
-        for name in code.co_names:
+        for name in _global_names(code):
             if name in space:
                 value = space[name]
                 self._global(name, space)
@@ -390,6 +391,21 @@ def _globals(function: Any) -> dict[str, Any]:
             return {}
         function = inner
     return function.__globals__
+
+
+_NAMED = {opmap[name]: name == "LOAD_GLOBAL" for name in opmap if name.endswith(("_GLOBAL", "_NAME", "_OR_GLOBALS"))}
+
+
+def _global_names(code: types.CodeType) -> list[str]:
+    """The names of the module that the code reads or writes, and not those of attributes, which ``co_names`` has as well."""
+    found: dict[str, None] = {}
+    high = 0
+    for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
+        argument = high << 8 | low
+        high = argument if operation == EXTENDED_ARG else 0
+        if operation in _NAMED:
+            found[code.co_names[argument >> _NAMED[operation]]] = None  # the lowest bit of LOAD_GLOBAL's says how it is called
+    return [*found]
 
 
 def _ours(name: str) -> bool:
