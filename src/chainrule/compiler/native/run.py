@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,12 +66,13 @@ def _straight(plan: Plan) -> Runner:
     segment = plan.segments[0]
     assert isinstance(segment, Section)
     makers = [maker(n) for n in plan.program.outputs]
-    places = plan.places()
+    where = [k if kind == "output" else len(makers) + k for kind, k in plan.places()]
+    pick = itemgetter(*where, where[0])  # one more: of a single one it would be no tuple
     enter, again, errors = segment.enter, segment.run, segment.errors
 
     def run(inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
         outputs = [make() for make in makers]
-        arrays = [outputs[k] if kind == "output" else inputs[k] for kind, k in places]
+        arrays = pick([*outputs, *inputs])[:-1]
         if errors or enter(*arrays) != DONE:
             again(*arrays)
         return outputs
