@@ -175,7 +175,21 @@ def histories(x):
     return w.grad
 
 
+def bound_before_a_jump(x):
+    last, total = x * 0, 0.0
+    for k in range(4):
+        last = x * x + k
+        total = total + float(last.mean())
+        if k > 1:
+            continue
+        if total > 1e6:
+            break
+        total += 1
+    return last, total
+
+
 CASES = [
+    bound_before_a_jump,
     shared_lists, views_of_results, one_tensor_twice, set_in_a_branch, never_set, functions_inside, counted_inside, deleted, caught, loops,
     comprehensions, in_place, histories,
 ]  # fmt: skip

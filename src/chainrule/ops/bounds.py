@@ -30,4 +30,4 @@ def beyond(said: str, index: Any, size: int, dim: int = 0) -> Exception:
     return kind(text.format(index=int(index), dim=dim, size=size))
 
 
-__all__ = ["SAID", "beyond"]
+__all__: list[str] = []

@@ -60,6 +60,10 @@ class Writer:
         sets = found.sets or set()
         repeated = found.reads if looping else set()
         out = sorted(mine.stores & (others.loads | repeated) & local)
+        ends = _ends(part.statements)
+        if out and not ends <= {RETURNED}:  # the names that it has bound by then would not get out
+            self.refused.append(part)
+            return part.statements
         if out and any(_catches(o) and set(out) & _elsewhere(o, self.everything) for o in around):
             self.refused.append(part)
             return part.statements
@@ -67,7 +71,6 @@ class Writer:
         if part.signature != (given, out):
             part.signature, part.run = (given, out), None
         name = f"_part_{len(self.made)}"
-        ends = _ends(part.statements)
         definition = self._definition(name, part, given, out, ends, found.sets is None)
         self.made.append((part, definition))
         call = ast.Call(ast.Name(name, ast.Load()), [ast.Name(n, ast.Load()) for n in given], [])
