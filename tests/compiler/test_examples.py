@@ -12,9 +12,9 @@ import chainrule as torch
 from chainrule.compiler.front import Compiled
 
 from .test_capture import equal
+from .training import classifying
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-F = torch.nn.functional
 
 
 @pytest.mark.parametrize("name", ["perceptron", "convolutional"])
@@ -33,14 +33,7 @@ def test_digits(name: str) -> None:
         model = getattr(digits, name)()
         optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 
-        def step(x: Any, y: Any) -> Any:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        run = wrap(step)
+        run = wrap(classifying(model, optimizer))
         losses = [run(images[rows], labels[rows]).detach() for rows in torch.randperm(640).split(64)]
         return losses, run
 

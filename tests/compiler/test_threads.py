@@ -17,6 +17,7 @@ from chainrule.compiler.front import Compiled
 
 from .differential import outcome
 from .test_random_functions import picked
+from .training import classifying
 
 pytest.importorskip("llvmlite")
 F = torch.nn.functional
@@ -169,14 +170,7 @@ def test_threads_train_models_of_their_own_at_once() -> None:
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         g = torch.Generator().manual_seed(1)
 
-        def step(x: Any, y: Any) -> Any:
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        run = wrap(step)
+        run = wrap(classifying(model, optimizer))
         return [run(torch.randn(7, 6, generator=g), torch.randint(3, (7,), generator=g)).item() for _ in range(20)]
 
     lock = threading.Lock()

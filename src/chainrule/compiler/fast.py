@@ -39,7 +39,7 @@ class Forms(NamedTuple):
     call: Callable[..., Any] | None = None
 
 
-_PLAIN = (int, float, complex, str, bytes, bool, type(None))
+PLAIN = (int, float, complex, str, bytes, type(None))  # arguments that are told apart by value
 
 
 LOST = (LookupError, ValueError, AttributeError, RuntimeError, NameError)  # what looking at what has changed may raise
@@ -161,7 +161,7 @@ class _Text:
             self.tensors.append(name)
             self.given.append(a)
             self._miss(f"type({name}) is not {kind} or {name}._gn is {'not ' if a._gn is None else ''}None")
-        elif isinstance(a, _PLAIN):
+        elif isinstance(a, PLAIN):
             number = type(a) is float or type(a) is int
             self.counted += number
             if number and self.counted - 1 in self.varying:

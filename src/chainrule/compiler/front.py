@@ -28,7 +28,7 @@ from .capture.trace import CALL
 from .capture.turn import TURN
 from .capture.variant import Variant
 from .capture.window import layout
-from .fast import MISS, Fast, Forms, fast
+from .fast import MISS, PLAIN, Fast, Forms, fast
 from .program.execute import prepare
 from .program.ir import Program
 from .state import LIVE, STANCE
@@ -36,9 +36,7 @@ from .state import LIVE, STANCE
 LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
 _MADE = 4  # how often a form's fast function is written
 _TRIES = 3  # captures that end early before a function is left alone
-_PLAIN = (int, float, complex, str, bytes, type(None))  # arguments that are told apart by value
-
-PASSING = (FIRST, UNCOMPILED)  # reasons that a second call may not have
+_PASSING = (FIRST, UNCOMPILED)  # reasons that a second call may not have
 
 RECOMPILE = "The shapes, the dtypes or something else that the function reads are not those that it was compiled for."
 
@@ -162,7 +160,7 @@ class Compiled:
 
     def _surroundings(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Surroundings:
         """What the function reads now, but for the numbers that vary."""
-        objects = [a for a in pytree.tree_leaves((args, kwargs)) if not isinstance(a, (Tensor, *_PLAIN))]
+        objects = [a for a in pytree.tree_leaves((args, kwargs)) if not isinstance(a, (Tensor, *PLAIN))]
         found = Surroundings(self.function, self._places, objects)
         moved = {
             place: spot
@@ -205,7 +203,7 @@ class Compiled:
             self._failures[key] = 1  # a first call may make what later ones only use
             return found.result
         if found.record is None or why:
-            self._failures[key] = self._failures.get(key, 0) + (0.25 if all(w in PASSING for w, _ in why) else 1)
+            self._failures[key] = self._failures.get(key, 0) + (0.25 if all(w in _PASSING for w, _ in why) else 1)
             self.reasons += [w for w in why if w not in self.reasons]
             if self.fullgraph and self._failures[key] >= _TRIES:
                 raise Split(_told(self.reasons))
@@ -378,7 +376,7 @@ def _leaf(a: Any, parts: list[Any], tensors: list[Tensor]) -> bool:
         parts.append((v.shape, v.dtype, a._gn is None, type(a), layout(v)))
         tensors.append(a)
         return True
-    if isinstance(a, _PLAIN):
+    if isinstance(a, PLAIN):
         parts.append((type(a), a))
         return True
     if isinstance(a, (list, tuple, dict)):

@@ -154,17 +154,7 @@ def capture(
             recorder.note("variables that share what they hold, or hold an object made by the function")
         record = None if recorder.closed else _record(recorder, result, before, pytree.tree_leaves((args, kwargs)))
         if not recorder.closed:
-            plain = record is not None and record.joint is None and not recorder.breaks
-            try:
-                if record is not None and plain and engine is not None and not record.decisions:
-                    record = record._replace(ready=recorder.finish(record, engine))
-                else:
-                    recorder.finish(record if plain else None)
-            except BaseException:
-                undo.restore()
-                raise
-            if record is not None and record.joint is not None:
-                _join(record, recorder)
+            record = _computed(recorder, record, engine, undo)
         result = numbers.known(result)
         holds = recorder.trace.holds() if spots else None
         return Captive(result, record if not recorder.breaks else None, recorder.breaks, recorder.splits, holds)
@@ -173,6 +163,22 @@ def capture(
             recorder.flush("an exception")
         if collecting:
             gc.enable()
+
+
+def _computed(recorder: Recorder, record: Record | None, engine: Engine | None, undo: Undo) -> Record | None:
+    """Let all tensors have their arrays; the record, with the program that gave them where an engine did."""
+    plain = record is not None and record.joint is None and not recorder.breaks
+    try:
+        if record is not None and plain and engine is not None and not record.decisions:
+            record = record._replace(ready=recorder.finish(record, engine))
+        else:
+            recorder.finish(record if plain else None)
+    except BaseException:
+        undo.restore()
+        raise
+    if record is not None and record.joint is not None:
+        _join(record, recorder)
+    return record
 
 
 def _effects(recorder: Recorder, holds: bool, changed: Callable[[], bool]) -> None:

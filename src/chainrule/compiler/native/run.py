@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,12 +66,12 @@ def _straight(plan: Plan) -> Runner:
     assert isinstance(segment, Section)
     makers = [maker(n) for n in plan.program.outputs]
     where = [k if kind == "output" else len(makers) + k for kind, k in plan.places()]
-    pick = itemgetter(*where, where[0])  # one more: of a single one it would be no tuple
     enter, again, errors = segment.enter, segment.run, segment.errors
 
     def run(inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
         outputs = [make() for make in makers]
-        arrays = pick([*outputs, *inputs])[:-1]
+        given = [*outputs, *inputs]
+        arrays = [given[k] for k in where]
         if errors or enter(*arrays) != DONE:
             again(*arrays)
         return outputs

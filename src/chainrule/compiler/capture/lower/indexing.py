@@ -43,12 +43,14 @@ def scattered(base: Node, places: Node, value: Node, fn: str) -> Node:
 
 def _along_places(shape: tuple[int, ...], index: Node, dim: int) -> Node:
     """Flat places for an index of the rank of ``shape`` along one dimension."""
+    if not shape:
+        raise Unsupported("0-d")
     return _linear(shape, {dim: build.inside(index, shape[dim], "gather", dim)}, index.shape, {d: d for d in range(len(shape)) if d != dim})
 
 
 @lowers("gather", "take_along")
 def gather(x: Node, index: Node, *, dim: int) -> Node:
-    if not x.shape or len(x.shape) != len(index.shape):
+    if len(x.shape) != len(index.shape):
         raise Unsupported("0-d")
     if any(a < b for d, (a, b) in enumerate(zip(x.shape, index.shape, strict=True)) if d != dim):
         raise Unsupported("an index that broadcasts")
@@ -57,33 +59,33 @@ def gather(x: Node, index: Node, *, dim: int) -> Node:
 
 @lowers("gather_back")
 def gather_back(g: Node, index: Node, *, dim: int, shape: Any) -> Node:
-    if not shape:
-        raise Unsupported("0-d")
     return scattered(zeros(shape, g.dtype), _along_places(tuple(shape), index, dim), g, "add")
 
 
-def _rows(shape: tuple[int, ...], index: Node, dim: int, said: str = "rows", wraps: bool = False) -> tuple[tuple[int, ...], Node]:
-    """(the shape of the rows picked along ``dim``, their flat places); the index has any rank."""
+def _rows(shape: tuple[int, ...], index: Node, dim: int, said: str = "rows", wraps: bool = False) -> Node:
+    """The flat places of the rows picked along ``dim``; the index has any rank."""
     count = len(index.shape)
     result = (*shape[:dim], *index.shape, *shape[dim + 1 :])
     wide = build.reshape(build.inside(index, shape[dim], said, dim, wraps), (*(1,) * dim, *index.shape, *(1,) * (len(shape) - dim - 1)))
     axes = {d: d if d < dim else d + count - 1 for d in range(len(shape)) if d != dim}
-    return result, _linear(shape, {dim: build.expand(wide, result)}, result, axes)
+    return _linear(shape, {dim: build.expand(wide, result)}, result, axes)
+
+
+def _picked(shape: tuple[int, ...], index: Node, dim: int, said: str = "rows", wraps: bool = False) -> Node:
+    """The same, where a single index is one of a vector."""
+    if not shape:
+        raise Unsupported("0-d")
+    return _rows(shape, index if index.shape else build.reshape(index, (1,)), dim, said, wraps)
 
 
 @lowers("index_select")
 def index_select(x: Node, index: Node, *, dim: int) -> Node:
-    if not x.shape:
-        raise Unsupported("0-d")
-    return gathered(x, _rows(x.shape, index if index.shape else build.reshape(index, (1,)), dim)[1])
+    return gathered(x, _picked(x.shape, index, dim))
 
 
 @lowers("index_select_back")
 def index_select_back(g: Node, index: Node, *, dim: int, shape: Any) -> Node:
-    if not shape:
-        raise Unsupported("0-d")
-    places = _rows(tuple(shape), index if index.shape else build.reshape(index, (1,)), dim)[1]
-    return scattered(zeros(shape, g.dtype), places, g, "add")
+    return scattered(zeros(shape, g.dtype), _picked(tuple(shape), index, dim), g, "add")
 
 
 _SCATTERED = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
@@ -100,44 +102,36 @@ def _reduced(x: Node, reduce: str) -> str:
 
 @lowers("scatter", "scatter_value")
 def scatter(x: Node, index: Node, src: Node | None = None, *, dim: int, value: Any = None) -> Node:
-    if not x.shape:
-        raise Unsupported("0-d")
     return scattered(x, _along_places(x.shape, index, dim), build.number(x, value) if src is None else src, "set")
 
 
 @lowers("scatter_add", "scatter_reduce")
 def scatter_reduce(x: Node, index: Node, src: Node, *, dim: int, reduce: str = "sum", include_self: bool = True) -> Node:
-    if not x.shape or not include_self:
-        raise Unsupported("0-d, or only what is scattered")
+    if not include_self:
+        raise Unsupported("only what is scattered")
     return scattered(x, _along_places(x.shape, index, dim), src, _reduced(x, reduce))
 
 
 @lowers("index_add")
 def index_add(x: Node, index: Node, src: Node, *, dim: int, alpha: Any) -> Node:
     added = src if alpha == 1 else build.mul(src, build.number(src, alpha))
-    return _into_rows(x, index, added, dim, _reduced(x, "sum"), "gather")
+    return scattered(x, _picked(x.shape, index, dim, "gather"), added, _reduced(x, "sum"))
 
 
 @lowers("index_copy")
 def index_copy(x: Node, index: Node, src: Node, *, dim: int) -> Node:
-    return _into_rows(x, index, src, dim, "set", "index_copy")
+    return scattered(x, _picked(x.shape, index, dim, "index_copy"), src, "set")
 
 
 @lowers("index_fill", "index_fill_from")
 def index_fill(x: Node, index: Node, filling: Node | None = None, *, dim: int, value: Any = None) -> Node:
-    return _into_rows(x, index, build.number(x, value) if filling is None else filling, dim, "set", "index", wraps=True)
-
-
-def _into_rows(x: Node, index: Node, value: Node, dim: int, fn: str, said: str, wraps: bool = False) -> Node:
-    if not x.shape:
-        raise Unsupported("0-d")
-    index = index if index.shape else build.reshape(index, (1,))
-    return scattered(x, _rows(x.shape, index, dim, said, wraps)[1], value, fn)
+    places = _picked(x.shape, index, dim, "index", wraps=True)
+    return scattered(x, places, build.number(x, value) if filling is None else filling, "set")
 
 
 @lowers("embedding")
 def embedding(weight: Node, indices: Node, *, padding_idx: int, scale: bool) -> Node:
-    return gathered(weight, _rows(weight.shape, indices, 0)[1])
+    return gathered(weight, _rows(weight.shape, indices, 0))
 
 
 @lowers("embedding_back")
@@ -148,7 +142,7 @@ def embedding_back(g: Node, indices: Node, *, rows: int, padding_idx: int, scale
         kept = build.compare("ne", build.cast(indices, _I8), build.const(padding_idx, _I8))
         g = build.where(build.expand(build.unsqueeze(kept, len(kept.shape)), g.shape), g, build.number(g, 0))
     shape = (rows, g.shape[-1])
-    return scattered(zeros(shape, g.dtype), _rows(shape, indices, 0)[1], g, "add")
+    return scattered(zeros(shape, g.dtype), _rows(shape, indices, 0), g, "add")
 
 
 @lowers("take")
