@@ -26,7 +26,7 @@ def run_group(
     arrays: Sequence[Any], given: Sequence[Node], outputs: Sequence[Node], target: Target | None = None, backwards: bool = False
 ) -> Any:
     """What the kernels for everything behind ``outputs`` store, and the error words; ``backwards``: chunks in the opposite order."""
-    program = verify(Program(list(given), [], list(outputs)))
+    program = verify(Program(list(given), list(outputs)))
     nodes = [n for n in program.nodes() if n.op != "input"]
     module = Module(target or host())
     calls = emit(module, "group", nodes, outputs)
@@ -53,4 +53,4 @@ def run_call(library: Any, call: Call, memory: dict[int, Any], backwards: bool =
 
 
 def expected(arrays: Sequence[Any], given: Sequence[Node], outputs: Sequence[Node]) -> list[Any]:
-    return execute(Program(list(given), [], list(outputs)), [np.array(a, order="C") for a in arrays])
+    return execute(Program(list(given), list(outputs)), [np.array(a, order="C") for a in arrays])

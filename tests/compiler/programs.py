@@ -26,7 +26,6 @@ class Case(NamedTuple):
 
     program: Program
     inputs: list[np.ndarray]
-    scalars: list[Any]
 
 
 def agree(got: Sequence[np.ndarray], expected: Sequence[np.ndarray], slack: float = 1.0, least: float = 0.0) -> None:
@@ -52,7 +51,6 @@ class Builder:
         self.limit = limit
         self.program = Program()
         self.inputs: list[np.ndarray] = []
-        self.scalars: list[Any] = []
         self.values: list[Node] = []
 
     # -- leaves ----------------------------------------------------------------------------------------------------------
@@ -73,13 +71,6 @@ class Builder:
         node = Node("input", (), array.shape, array.dtype, {"index": len(self.inputs)})
         self.program.inputs.append(node)
         self.inputs.append(array)
-        return self.keep(node)
-
-    def scalar(self, value: Any) -> Node:
-        dtype = {bool: np.bool_, int: np.int64, float: np.float64}[type(value)]
-        node = Node("scalar", (), (), dtype, {"index": len(self.scalars)})
-        self.program.scalars.append(node)
-        self.scalars.append(value)
         return self.keep(node)
 
     def keep(self, node: Node) -> Node:
@@ -116,7 +107,7 @@ class Builder:
             value = self.some(lambda v, t=target: (v.shape, v.dtype) == (t.shape, t.dtype) and v is not t)
             if value is not None:
                 self.program.stores.append((index, value))
-        return Case(self.program, self.inputs, self.scalars)
+        return Case(self.program, self.inputs)
 
     def _float(self) -> Node:
         return self.some(lambda v: category(v.dtype) == "f") or self.input(self.shape(), self.pick(self.dtypes))
@@ -246,8 +237,8 @@ class Builder:
         shape = self.shape()
         return make.iota(shape, self.pick(range(len(shape)))) if shape else None
 
-    def _scalar(self) -> Node:
-        return make.cast(self.scalar(float(self.rng.standard_normal())), self.pick(self.dtypes))
+    def _number(self) -> Node:
+        return make.cast(self.given(self.rng.standard_normal()), self.pick(self.dtypes))
 
 
 def _broadcasts(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:
@@ -256,7 +247,7 @@ def _broadcasts(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     return all(a in (1, b) for a, b in zip(small[::-1], shape[::-1]))
 
 
-ELEMENTWISE = ("map", "map", "map", "expand", "permute", "reshape", "reduce", "cast", "scalar")
+ELEMENTWISE = ("map", "map", "map", "expand", "permute", "reshape", "reduce", "cast", "number")
 ALL = (
     *ELEMENTWISE, "slice", "pad", "put", "concat", "argmax", "scan", "softmax", "matmul", "conv", "gather", "scatter", "iota",
 )  # fmt: skip

@@ -24,7 +24,7 @@ def backward(shape: tuple[int, ...], lead: int = 1, dtype: Any = np.float32) -> 
     total = make.reduce("sum", x, axes)
     share = make.apply("mul", x, make.expand(make.reshape(total, (*shape[:lead], *[1] * len(axes))), shape))
     sums = [make.reduce("sum", v, tuple(range(lead))) for v in (make.apply("mul", g, share), g)]
-    return verify(Program([x, g], [], [make.apply("exp", share), *sums]))
+    return verify(Program([x, g], [make.apply("exp", share), *sums]))
 
 
 def arrays(program: Program, seed: int = 0) -> list[np.ndarray]:
@@ -68,7 +68,7 @@ def test_values(shape: tuple[int, ...], lead: int, dtype: Any) -> None:
     given = arrays(program)
     runner, slack = build(program), 64 * np.finfo(dtype).eps
     for _ in range(2):  # sums begin with 0 at every call
-        for a, b in zip(runner(given, ()), execute(program, given), strict=True):
+        for a, b in zip(runner(given), execute(program, given), strict=True):
             assert a.shape == b.shape and a.dtype == b.dtype
             np.testing.assert_allclose(a, b, rtol=slack, atol=slack * np.abs(b).max())
 
@@ -77,12 +77,12 @@ def test_a_sum_that_was_not_in_place() -> None:
     """Sums of a transposed value of the rows need it in memory."""
     x = Node("input", (), (400, 400), np.dtype(np.float32), {"index": 0})
     share = make.apply("mul", x, make.expand(make.reshape(make.reduce("sum", x, (1,)), (400, 1)), (400, 400)))
-    program = verify(Program([x], [], [make.reduce("sum", make.apply("exp", make.permute(share, (1, 0))), (0,))]))
+    program = verify(Program([x], [make.reduce("sum", make.apply("exp", make.permute(share, (1, 0))), (0,))]))
     pytest.importorskip("llvmlite")
     from chainrule.compiler.native.engine import build
 
     given = arrays(program)
-    np.testing.assert_allclose(build(program)(given, ())[0], execute(program, given)[0], rtol=1e-5)
+    np.testing.assert_allclose(build(program)(given)[0], execute(program, given)[0], rtol=1e-5)
 
 
 def test_infinities_and_nan_stay_in_their_columns() -> None:
@@ -92,7 +92,7 @@ def test_infinities_and_nan_stay_in_their_columns() -> None:
     program = backward((1000, 200))
     x, g = arrays(program)
     g[7, 3], g[900, 5] = np.inf, np.nan
-    _, mixed, sums = build(program)([x, g], ())
+    _, mixed, sums = build(program)([x, g])
     assert np.isinf(sums[3]) and np.isnan(sums[5]) and np.isfinite(np.delete(sums, [3, 5])).all()
     assert np.isfinite(np.delete(mixed, [3, 5])).all()
 
@@ -108,7 +108,7 @@ def test_threads_do_not_change_bits() -> None:
         found = []
         for n in (1, 2, 3):
             T.set_num_threads(n)
-            found.append([a.tobytes() for a in runner(given, ())])
+            found.append([a.tobytes() for a in runner(given)])
     finally:
         T.set_num_threads(before)
     assert found[0] == found[1] == found[2]

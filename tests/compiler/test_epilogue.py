@@ -32,7 +32,7 @@ class Made:
         return make.const(value, self.dtype)
 
     def program(self, outputs: list[Node], stores: list[tuple[int, Node]] | None = None) -> Program:
-        return verify(Program(self.inputs, [], outputs, stores or []))
+        return verify(Program(self.inputs, outputs, stores or []))
 
 
 def kinds(program: Program) -> list[tuple[str, int]]:
@@ -57,7 +57,7 @@ def check(program: Program, bits: int | None = None, exact: bool = True) -> None
     assert not any(isinstance(s, Host) for s in native.steps)
     run = runner(native.link())
     ours, theirs = [a.copy() for a in given], [a.copy() for a in given]
-    for a, b in zip(run(ours, ()), execute(program, theirs), strict=True):
+    for a, b in zip(run(ours), execute(program, theirs), strict=True):
         if exact:
             np.testing.assert_array_equal(a, b)
         else:

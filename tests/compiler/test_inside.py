@@ -41,14 +41,14 @@ def states(rows: int = 5, width: int = 16, axis: int = 0) -> tuple[list[Node], l
 
 def agrees(program: Program) -> Native:
     verify(program)
-    for a, b in zip(build(program)(numbers(program), ()), execute(program, numbers(program)), strict=True):
+    for a, b in zip(build(program)(numbers(program)), execute(program, numbers(program)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
     return Native(program, host())
 
 
 def test_states_are_written_where_they_are_read_together() -> None:
     inputs, found, together = states()
-    native = agrees(Program(inputs, [], [make.reduce("sum", make.apply("exp", together), (0,))]))
+    native = agrees(Program(inputs, [make.reduce("sum", make.apply("exp", together), (0,))]))
     assert len(native.inside) == STEPS
     (whole,) = {id(w): w for w, _ in native.inside.values()}.values()
     start = native.memory[id(whole)].ctypes.data
@@ -59,7 +59,7 @@ def test_states_are_written_where_they_are_read_together() -> None:
 
 def test_a_piece_lies_in_one_place() -> None:
     inputs, found, together = states()
-    program = Program(inputs, [], [make.apply("exp", n) for n in (together, make.concat(found[::-1], 0))])
+    program = Program(inputs, [make.apply("exp", n) for n in (together, make.concat(found[::-1], 0))])
     assert len(agrees(program).inside) == STEPS
 
 
@@ -73,15 +73,15 @@ def test_pieces_are_read_after_the_whole_has_been() -> None:
     for _ in range(3):
         big.append(make.apply("sin", make.matmul(big[-1], inputs[1])))
     last = make.apply("mul", found[1], found[2])
-    agrees(Program(inputs, [], [total, make.reduce("sum", big[-1], (0, 1)), make.reduce("sum", last, (0,))]))
+    agrees(Program(inputs, [total, make.reduce("sum", big[-1], (0, 1)), make.reduce("sum", last, (0,))]))
 
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_what_the_caller_gets_has_memory_of_its_own(axis: int) -> None:
     inputs, found, together = states(axis=axis)
-    native = agrees(Program(inputs, [], [together, found[3]]))
+    native = agrees(Program(inputs, [together, found[3]]))
     assert not native.inside
-    native = agrees(Program(inputs, [], [make.apply("exp", together), found[3]], [(0, found[4])]))
+    native = agrees(Program(inputs, [make.apply("exp", together), found[3]], [(0, found[4])]))
     assert len(native.inside) == (STEPS - 2 if axis == 0 else 0)
 
 
@@ -92,23 +92,23 @@ def test_reshaped_pieces_and_views_of_pieces() -> None:
     for k in range(STEPS):
         made = make.apply("tanh", make.matmul(made, w))
         parts.append(make.reshape(made, (1, 16)) if k % 2 else make.reshape(make.permute(made, (1, 0)), (1, 16)))
-    native = agrees(Program([x, w], [], [make.apply("exp", make.concat(parts, 0))]))
+    native = agrees(Program([x, w], [make.apply("exp", make.concat(parts, 0))]))
     assert len(native.inside) == STEPS // 2
     shifted = [make.view(make.reshape(p, (16,)), (15,), (1,), 1) for p in parts]
-    assert not pieces_inside(Program([x, w], [], [make.apply("exp", make.concat(shifted, 0))]))[1]
+    assert not pieces_inside(Program([x, w], [make.apply("exp", make.concat(shifted, 0))]))[1]
 
 
 def test_found_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """A stored plan has the pieces in the same places."""
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
     inputs, _, together = states()
-    program = Program(inputs, [], [make.matmul(together, inputs[1])])
+    program = Program(inputs, [make.matmul(together, inputs[1])])
     key = key_of(program, host())
     assert cache.default() is not None and key is not None
-    first = build(program, key=key)(numbers(program), ())
+    first = build(program, key=key)(numbers(program))
     again = restored(program, key, host())
     assert again is not None
-    np.testing.assert_array_equal(again(numbers(program), ())[0], first[0])
+    np.testing.assert_array_equal(again(numbers(program))[0], first[0])
     np.testing.assert_allclose(first[0], execute(program, numbers(program))[0], rtol=1e-5, atol=1e-5)
 
 
@@ -117,4 +117,4 @@ def test_empty_and_constant_pieces() -> None:
     parts = [make.const(np.ones((3, 4), np.float32)), make.view(x, (0, 4), row_major((4, 4)))]
     for k in range(STEPS):
         parts.append(make.apply("exp", make.matmul(x, make.apply("mul", w, make.const(k, np.float32)))))
-    assert len(agrees(Program([x, w], [], [make.apply("neg", make.concat(parts, 0))])).inside) == STEPS
+    assert len(agrees(Program([x, w], [make.apply("neg", make.concat(parts, 0))])).inside) == STEPS

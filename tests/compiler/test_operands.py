@@ -22,7 +22,7 @@ def viewed_twice() -> Program:
     again = Node("view", (across,), (4, 6), np.float32, {"strides": (6, 1), "offset": 0})
     right = Node("view", (x,), (6, 4), np.float32, {"strides": (1, 6), "offset": 0})
     outputs = [Node("matmul", (again, right), (4, 4), np.float32), Node("matmul", (again, across), (4, 4), np.float32)]
-    return Program([x], [], outputs, [])
+    return Program([x], outputs, [])
 
 
 def test_a_view_of_a_view_is_copied_once() -> None:
@@ -41,7 +41,7 @@ def test_a_view_of_a_view_is_copied_once() -> None:
 def test_nothing_is_copied_without_need() -> None:
     x = Node("input", (), (4, 6), np.float32, {"index": 0})
     across = Node("view", (x,), (6, 4), np.float32, {"strides": (1, 6), "offset": 0})
-    program = Program([x], [], [Node("matmul", (x, across), (4, 4), np.float32)], [])
+    program = Program([x], [Node("matmul", (x, across), (4, 4), np.float32)], [])
     assert laid_out(program).outputs[0] is program.outputs[0]
 
 
@@ -52,7 +52,7 @@ def recurrent(steps: int, rows: int) -> Program:
     across = Node("view", (matrix,), (8, 8), np.float32, {"strides": (1, 8), "offset": 0})
     for _ in range(steps):
         state = Node("matmul", (state, across), (rows, 8), np.float32)
-    return Program(given, [], [state], [])
+    return Program(given, [state], [])
 
 
 @pytest.mark.parametrize(("steps", "rows", "copies"), [(3, 16, 0), (4, 16, 1), (9, 4, 1), (9, 3, 0), (9, 64, 1), (9, 65, 0)])

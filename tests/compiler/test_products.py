@@ -28,7 +28,7 @@ def summed(count: int, m: int, k: int, n: int, *, transposed: bool = False, othe
     total = terms[0]
     for term in terms[1:]:
         total = Node("map", (total, term), (m, n), dtype, {"fn": "add"})
-    return Program(inputs, [], [Node("map", (total,), (m, n), dtype, {"fn": "neg"})], [])
+    return Program(inputs, [Node("map", (total,), (m, n), dtype, {"fn": "neg"})], [])
 
 
 def products(program: Program) -> list[Node]:

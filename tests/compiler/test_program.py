@@ -39,8 +39,6 @@ def slowly(case: Case) -> tuple[list[np.ndarray], list[np.ndarray]]:
         for node in case.program.nodes():
             if node.op == "input":
                 value = case.inputs[node.attrs["index"]].copy()
-            elif node.op == "scalar":
-                value = node.dtype.type(case.scalars[node.attrs["index"]])
             else:
                 value = compute(node)(*[np.array(values[id(a)]) for a in node.args])
             values[id(node)] = np.array(value)
@@ -57,7 +55,7 @@ def test_running_keeps_what_is_needed(case: Case) -> None:
     run = prepare(case.program)
     for _ in range(2):
         given = [a.copy() for a in case.inputs]
-        got = run(given, case.scalars)
+        got = run(given)
         agree(got, outputs)
         agree(given, after)
         assert all(a.flags.c_contiguous and a.flags.writeable for a in got)
@@ -77,10 +75,10 @@ def test_large_values_are_written_over(seed: int) -> None:
             chain = make.put(chain, make.view(x, (3, 4), (80, 1), 5), (80, 2), k)
     program.outputs = [chain, make.reduce("sum", chain, (0,))]
     program.stores = [(0, make.apply("cos", chain))]
-    for one in (case, Case(program, [big], [])):
+    for one in (case, Case(program, [big])):
         outputs, after = slowly(one)
         given = [a.copy() for a in one.inputs]
-        agree(execute(verify(one.program), given, one.scalars), outputs)
+        agree(execute(verify(one.program), given), outputs)
         agree(given, after)
 
 
@@ -203,16 +201,14 @@ def test_host_calls() -> None:
         seen.append(float(k))
         return x * 2, np.asarray(x.sum())
 
-    program, (x,) = inputs(a := np.arange(3.0))
-    k = Node("scalar", (), (), np.float64, {"index": 0})
-    program.scalars = [k]
+    program, (x, k) = inputs(a := np.arange(3.0), five := np.array(5.0))
     doubled, total = make.call(twice, (make.apply("neg", x), k), [((3,), np.float64), ((), np.float64)])
     program.outputs = [make.apply("add", doubled, total)]
-    assert execute(verify(program), [a], [5.0])[0].tolist() == [-3, -5, -7]
+    assert execute(verify(program), [a, five])[0].tolist() == [-3, -5, -7]
     assert seen == [5.0]
     program.outputs = make.call(lambda x: (x[:2],), (x,), [((3,), np.float64)])
     with pytest.raises(RuntimeError, match=r"<lambda> gave float64\[2\] where the compiled program expects float64\[3\]"):
-        execute(program, [a])
+        execute(program, [a, five])
 
 
 def bad_nodes():
@@ -269,12 +265,12 @@ def test_the_specification_of_whole_programs() -> None:
     x = Node("input", (), (2,), np.float32, {"index": 0})
     stray = Node("input", (), (2,), np.float32, {"index": 0})
     for program, message in (
-        (Program([x], [], [stray]), "not the program's input 0"),
-        (Program([x], [], [], [(1, x)]), "has 1 inputs"),
-        (Program([x], [], [], [(0, make.reshape(x, (1, 2)))]), "shape and dtype"),
-        (Program([x], [], [], [(0, x), (0, x)]), "stored twice"),
+        (Program([x], [stray]), "not the program's input 0"),
+        (Program([x], [], [(1, x)]), "has 1 inputs"),
+        (Program([x], [], [(0, make.reshape(x, (1, 2)))]), "shape and dtype"),
+        (Program([x], [], [(0, x), (0, x)]), "stored twice"),
         (
-            Program([x], [], [make.call(abs, (x,), [])[:1] and x or Node("call", (x,), (), bool, {"function": abs, "outputs": ()})]),
+            Program([x], [make.call(abs, (x,), [])[:1] and x or Node("call", (x,), (), bool, {"function": abs, "outputs": ()})]),
             "no value of its own",
         ),
     ):

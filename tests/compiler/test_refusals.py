@@ -29,11 +29,11 @@ def test_mistakes_are_found(monkeypatch: pytest.MonkeyPatch, error: Exception) -
     monkeypatch.setattr("chainrule.compiler.native.loops_value.apply", wrong)
     x = _given((5,), 0)
     with pytest.raises(Mistake, match="has no kernel"):
-        build(Program([x], [], [make.apply("sin", x)]))
+        build(Program([x], [make.apply("sin", x)]))
 
 
 def test_what_is_refused_runs_on_numpy() -> None:
     x, y = _given((3, 4), 0, np.int64), _given((4, 2), 1, np.int64)
-    program = Program([x, y], [], [make.matmul(x, y)])
+    program = Program([x, y], [make.matmul(x, y)])
     arrays = [np.arange(12).reshape(3, 4), np.arange(8).reshape(4, 2)]
     np.testing.assert_array_equal(build(program)(arrays)[0], execute(program, arrays)[0])

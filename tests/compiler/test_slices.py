@@ -38,7 +38,7 @@ def summed(places: list[tuple[int, int, int]], others: int = 0, base: float = 0.
     total = terms[0]
     for term in terms[1:]:
         total = Node("map", (total, term), SHAPE, dtype, {"fn": "add"})
-    return Program(inputs, [], [total, Node("map", (total, total), SHAPE, dtype, {"fn": "mul"})], [])
+    return Program(inputs, [total, Node("map", (total, total), SHAPE, dtype, {"fn": "mul"})], [])
 
 
 def same(a: Program, b: Program) -> None:
@@ -132,10 +132,10 @@ def test_sums_of_slices_of_sums_of_slices() -> None:
         for k, x in enumerate((inner, program.outputs[1]))
     ]
     outer = Node("map", puts, (12, 4), np.float32, {"fn": "add"})
-    changed = verify(beside(Program(program.inputs, [], [outer, inner])))
+    changed = verify(beside(Program(program.inputs, [outer, inner])))
     whole, part = changed.outputs
     assert whole.op == part.op == "concat" and whole.args[0] is part and whole.args[1].op == "map"
-    same(Program(program.inputs, [], [outer, inner]), changed)
+    same(Program(program.inputs, [outer, inner]), changed)
 
 
 @pytest.mark.parametrize("base", [-0.0, 1.0])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .native.section import Section
     from .native.target import Target
 
-_FREE = frozenset({"input", "scalar", "const", "iota", "view", "item"})  # nothing is computed, nothing moved
+_FREE = frozenset({"input", "const", "iota", "view", "item"})  # nothing is computed, nothing moved
 _ROUNDS = (5, 200)  # how often everything is measured: at least, at most
 _SECONDS = 0.5  # and how long, in between
 _LONG = 1e-5  # what is measured at once takes so long, or
@@ -326,9 +326,9 @@ def run_seconds(run: Callable[..., Any], inputs: Sequence[Any]) -> float:
     def once() -> None:
         for copy, given in zip(copies, inputs, strict=True):
             copy[...] = given
-        run(copies, ())
+        run(copies)
         begun = time.perf_counter()
-        run(copies, ())
+        run(copies)
         took.append(time.perf_counter() - begun)
 
     _rounds(once)
@@ -339,7 +339,7 @@ def _numpy_seconds(program: Program, inputs: Sequence[Any]) -> dict[int, float]:
     """Seconds by node."""
     nodes = program.nodes()
     took: dict[int, list[float]] = {id(n): [] for n in nodes}
-    runs = {id(n): compute(n) for n in nodes if n.op not in ("input", "scalar")}
+    runs = {id(n): compute(n) for n in nodes if n.op != "input"}
 
     def once() -> None:
         values: dict[int, Any] = {}

@@ -41,7 +41,7 @@ def wanted() -> frozenset[str]:
 
 
 def checking(program: Program, kinds: frozenset[str], native: bool) -> Runner:
-    """The program as a function of (inputs, scalars) that checks itself."""
+    """The program as a function of its inputs that checks itself."""
     return Checked(program, kinds, native).run
 
 
@@ -58,11 +58,11 @@ class Checked:
 
             self.kernels = Apart(program, "bounds" in kinds)
 
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
         values: dict[int, Any] = {}
         with np.errstate(all="ignore"):
             for node in self.nodes:
-                values[id(node)] = self._value(node, values, inputs, scalars)
+                values[id(node)] = self._value(node, values, inputs)
         if "nan" in self.kinds:
             self._look(values)
         results = [np.array(values[id(n)], order="C") for n in self.program.outputs]
@@ -70,11 +70,9 @@ class Checked:
             inputs[index][...] = value
         return results
 
-    def _value(self, node: Node, values: dict[int, Any], inputs: Sequence[Any], scalars: Sequence[Any]) -> Any:
+    def _value(self, node: Node, values: dict[int, Any], inputs: Sequence[Any]) -> Any:
         if node.op == "input":
             return np.array(inputs[node.attrs["index"]], order="C")  # memory of the program's own, whose ends are known
-        if node.op == "scalar":
-            return np.asarray(node.dtype.type(scalars[node.attrs["index"]]))
         if self.kernels is not None and self.kernels.has(node):
             made = self.memory(node)
             found = self.kernels.run(node, values, made)
@@ -102,7 +100,7 @@ class Checked:
         makers: set[int] = set()
         while roots:
             node = roots.pop()
-            if id(node) in seen or node.op in ("input", "scalar", "const"):
+            if id(node) in seen or node.op in ("input", "const"):
                 continue
             seen.add(id(node))
             operands = [a for a in (node.args[0].args if node.op == "item" else node.args) if has(a)]

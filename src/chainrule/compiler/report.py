@@ -197,7 +197,7 @@ def _pieces(variant: Variant, made: Compiled, inputs: Sequence[Any] | None) -> l
     first, second = ready.stages
     rest = None
     if inputs is not None:
-        rest = [*inputs, *first.run([np.array(a, order="C") for a in inputs], ())[len(ready.outcomes) :]]
+        rest = [*inputs, *first.run([np.array(a, order="C") for a in inputs])[len(ready.outcomes) :]]
     given = zip(("branches", "rest"), (first, second), (inputs, rest), strict=True)
     return [_piece(name, stage.program, made, stage.run, values) for name, stage, values in given]
 
@@ -239,7 +239,7 @@ def _cotangents(variant: Variant, inputs: Sequence[Any]) -> list[Any]:
     joint = variant.record.joint
     assert joint is not None
     copies = [np.array(a, order="C") for a in inputs]
-    outputs = variant.run(copies, ())
+    outputs = variant.run(copies)
     saved = [*outputs[variant.count :], *[copies[k] for k in joint.given]]
     rest = joint.program.inputs[len(saved) :]
     return [*map(np.asarray, saved), *[np.ones(n.shape, n.dtype) for n in rest]]

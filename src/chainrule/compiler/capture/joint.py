@@ -158,7 +158,7 @@ class CompiledBackward(Node):
 
     def pull(self, g: Any) -> Sequence[Any]:
         sent = [np.zeros(s, d) if c is None else np.asarray(c, order="C") for c, (s, d) in zip(g, self.shapes, strict=True)]
-        return [r[()] if r.ndim == 0 else r for r in self.run([*map(np.asarray, self.saved), *sent], ())]
+        return [r[()] if r.ndim == 0 else r for r in self.run([*map(np.asarray, self.saved), *sent])]
 
     def pull_tensors(self, g: Any, create_graph: bool) -> Sequence[Any]:
         if create_graph:

@@ -11,7 +11,7 @@ from ..passes.improve import improved
 from ..program.ir import Program
 from ..state import LOADS
 
-Run = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+Run = Callable[[Sequence[Any]], list[Any]]
 Engine = Callable[[Program], Run]
 
 
@@ -23,7 +23,7 @@ class Ready:
     """
 
     def __init__(self, captured: Program, engine: Engine) -> None:
-        self.captured = Program(captured.inputs, captured.scalars, list(captured.outputs), list(captured.stores))
+        self.captured = Program(captured.inputs, list(captured.outputs), list(captured.stores))
         begun, before = perf_counter(), dict(LOADS)
         self._simplifying = 0.0
         find = getattr(engine, "unless_known", None)

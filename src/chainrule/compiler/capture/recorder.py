@@ -310,7 +310,7 @@ class Recorder:
     def decided(self, node: Node, why: str) -> Any:
         """What Python goes by: the number in a node of shape ()."""
         if self.splitting and len(self.decisions) < _DECISIONS:
-            outcome = execute(Program(self.program.inputs, [], [node], []), [memory_of(c.array) for c in self._keep])[0].item()
+            outcome = execute(Program(self.program.inputs, [node], []), [memory_of(c.array) for c in self._keep])[0].item()
             self.decisions.append(Decision(node, outcome))
             self.splits.append((why, user_line()))
             return outcome
@@ -360,7 +360,7 @@ class Recorder:
         ready = None
         try:
             ready = None if engine is None else Ready(self.program, engine)
-            outputs = execute(self.program, inputs) if ready is None else ready.run(inputs, ())
+            outputs = execute(self.program, inputs) if ready is None else ready.run(inputs)
         except BaseException:
             self.discard()
             raise

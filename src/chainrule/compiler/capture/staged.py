@@ -44,17 +44,17 @@ class Staged:
         """Both stages as one."""
         return improved(self.captured)
 
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
         """As an engine's function; raises Missed."""
         first, second = self.stages
         try:
-            found = first.run(inputs, scalars)
+            found = first.run(inputs)
         except (ArithmeticError, LookupError, ValueError) as error:  # what only another branch would compute may be at fault
             raise Missed from error
         for value, outcome in zip(found, self.outcomes, strict=False):
             if value.item() != outcome:
                 raise Missed
-        return second.run([*inputs, *found[len(self.outcomes) :]], scalars)
+        return second.run([*inputs, *found[len(self.outcomes) :]])
 
 
 def parted(program: Program, decisions: Sequence[Node]) -> tuple[Program, Program]:
@@ -70,9 +70,9 @@ def parted(program: Program, decisions: Sequence[Node]) -> tuple[Program, Progra
             made[id(node)] = node.with_args([made[id(a)] for a in node.args])
     outputs = [made[id(n)] for n in program.outputs]
     stores = [(k, made[id(n)]) for k, n in program.stores]
-    second = Program(list(program.inputs), [], outputs, stores)
+    second = Program(list(program.inputs), outputs, stores)
     crossing = [n for n in second.nodes() if id(n) in kept]
     for node in crossing:
         node.attrs["index"] = len(second.inputs)
         second.inputs.append(node)
-    return Program(list(program.inputs), [], [*decisions, *[kept[id(n)] for n in crossing]], []), second
+    return Program(list(program.inputs), [*decisions, *[kept[id(n)] for n in crossing]], []), second

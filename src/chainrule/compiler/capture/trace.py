@@ -1,6 +1,6 @@
 """What Python computes with the numbers that a capture follows: lines of Python, run at every call, exactly as the user's were.
 
-Some are known before the program runs (a learning rate): they become its scalars, and what the function asked of them becomes a
+Some are known before the program runs (a learning rate): they become its inputs, and what the function asked of them becomes a
 condition of the program.  The others are elements of what it computes (``loss.item()``): their lines run after it, and where they flow
 back into tensors they are nodes.
 """

@@ -136,7 +136,7 @@ class Variant:
             p.enter(find(arguments))
         sources = [find(arguments) for find in self.finders]
         inputs = [memory_of(s) for s in sources]
-        outputs = self.run(inputs, ())
+        outputs = self.run(inputs)
         for p, find in self.passed[::-1]:  # a node is found through those before it
             p.leave(find(arguments))
         if not self.plain:

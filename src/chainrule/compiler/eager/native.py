@@ -13,7 +13,7 @@ from ..program.ir import Program
 
 
 def build(program: Program) -> Any:
-    """The program as a function of (inputs, scalars), from the cache or newly compiled.  Unsupported where some step would be NumPy's."""
+    """The program as a function of its inputs, from the cache or newly compiled.  Unsupported where some step would be NumPy's."""
     target = host()
     known = key_of(program, target)
     key = None if known is None else cache.key("eager", known)  # a compiled function may have stored the same one with such a step

@@ -272,7 +272,7 @@ class Eager:
 
 
 def _exact(run: Any) -> Run:
-    return lambda arrays, shape: run(arrays, ())
+    return lambda arrays, shape: run(arrays)
 
 
 def _with_given(run: Run, given: Sequence[int | None]) -> Run:

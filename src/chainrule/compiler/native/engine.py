@@ -33,11 +33,11 @@ from .target import Target, host
 _KERNELS = 4000  # different ones: compiling more takes minutes
 _GROUPS = 60_000  # calls of them; each is some instructions
 REFUSED = (NotAffine, ValueError, TypeError, KeyError, NotImplementedError)  # what emitting raises for a group that it cannot write
-_UNOWNED = frozenset({"view", "input", "const", "scalar", "iota"})  # what lies in no memory of its own
+_UNOWNED = frozenset({"view", "input", "const", "iota"})  # what lies in no memory of its own
 
 
 def build(program: Program, target: Target | None = None, key: str | None = None) -> Runner:
-    """The program as a function of (inputs, scalars), as :func:`chainrule.compiler.program.execute.prepare` gives it.
+    """The program as a function of its inputs, as :func:`chainrule.compiler.program.execute.prepare` gives it.
 
     Raises TooLong for a program that has to run on NumPy.  With a ``key`` the plan is stored under it, see :mod:`.stored`.
     """
@@ -54,7 +54,7 @@ def owned(program: Program) -> Program:
             node = _copy(node)
         seen.add(id(node))
         outputs.append(node)
-    return Program(program.inputs, program.scalars, outputs, program.stores)
+    return Program(program.inputs, outputs, program.stores)
 
 
 def _copy(node: Node) -> Node:
@@ -73,8 +73,6 @@ class Native:
     """A program, planned for a machine.  ``parts`` has its ``steps`` by group, in order."""
 
     def __init__(self, program: Program, target: Target) -> None:
-        if program.scalars:
-            raise TooLong
         program, self.inside = pieces_inside(laid_out(owned(program)))
         self.program = program
         self.target = target

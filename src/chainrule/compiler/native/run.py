@@ -48,7 +48,7 @@ Runner = Callable[..., list[Any]]
 
 
 def runner(plan: Plan) -> Runner:
-    """The program as a function of (inputs, scalars)."""
+    """The program as a function of its inputs."""
     return _straight(plan) if plan.straight() else Steps(plan).run
 
 
@@ -68,7 +68,7 @@ def _straight(plan: Plan) -> Runner:
     where = [k if kind == "output" else len(makers) + k for kind, k in plan.places()]
     enter, again, errors = segment.enter, segment.run, segment.errors
 
-    def run(inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
+    def run(inputs: Sequence[Any]) -> list[Any]:
         outputs = [make() for make in makers]
         given = [*outputs, *inputs]
         arrays = [given[k] for k in where]
@@ -89,7 +89,7 @@ class Steps:
         self.makers = [(id(n), maker(n)) for n in plan.program.outputs if n.op != "call"]
         self.hosts = {id(s): [(n, compute(n)) for n in s.nodes] for s in plan.segments if isinstance(s, Host)}
 
-    def run(self, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
+    def run(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:
             values = self.values(inputs)
             for segment in self.plan.segments:

@@ -27,7 +27,7 @@ _SETTINGS = ("CHAINRULE_CHECK",)  # of the environment: what changes the code th
 
 
 def obtained(program: Program, simplified: Callable[[], Program] | None = None) -> Runner:
-    """The program as a function of (inputs, scalars), from the cache or newly compiled.
+    """The program as a function of its inputs, from the cache or newly compiled.
 
     ``simplified`` gives what is compiled, if not the program itself.  Raises TooLong for a program that has to run on NumPy.
     """
@@ -147,7 +147,7 @@ class _Restoring:
 
     def __init__(self, program: Program, values: Sequence[Any], blocks: Sequence[int], outputs: Sequence[Any]) -> None:
         made = [Node("output", (), shape, np.dtype(dtype)) for shape, dtype in outputs]
-        self.program = Program(program.inputs, program.scalars, made)
+        self.program = Program(program.inputs, made)
         self.memory: dict[int, Any] = {}
         self.direct: dict[int, int] = {}
         self.blocks = [aligned(max(1, size)) for size in blocks]

@@ -111,7 +111,7 @@ class _Pieces:
                 self.made[id(node)] = node.with_args([self._whole(a) for a in node.args])
         given = self.given
         stores = [(i, self._whole(n)) for i, n in given.stores]
-        return Program(given.inputs, given.scalars, [self._whole(n) for n in given.outputs], stores)
+        return Program(given.inputs, [self._whole(n) for n in given.outputs], stores)
 
     def _mapped(self, node: Node, cut: Cut, k: int) -> Node:
         args = [self._whole(a) if a.shape == () else self._piece(a, cut, k) for a in node.args]

@@ -24,9 +24,7 @@ def simplify(program: Program) -> Program:
     for node in ordered(program.roots()):
         new = _changed(node.with_args([made[id(a)] for a in node.args]))
         made[id(node)] = known.setdefault(_key(new), new)
-    return beside(
-        Program(program.inputs, program.scalars, [made[id(n)] for n in program.outputs], [(i, made[id(n)]) for i, n in program.stores])
-    )
+    return beside(Program(program.inputs, [made[id(n)] for n in program.outputs], [(i, made[id(n)]) for i, n in program.stores]))
 
 
 def _key(node: Node) -> Any:

@@ -157,4 +157,4 @@ def replaced(program: Program, found: dict[int, Node]) -> Program:
         else:
             stack.append((node, True))
             stack += [(a, False) for a in args if id(a) not in made]
-    return Program(program.inputs, program.scalars, [made[id(n)] for n in outputs], [(i, made[id(n)]) for i, n in stores])
+    return Program(program.inputs, [made[id(n)] for n in outputs], [(i, made[id(n)]) for i, n in stores])

@@ -19,21 +19,21 @@ from .kinds import compute
 _LARGE = 2048  # elements from which writing over an operand pays
 _OWNING = frozenset({"map", "reduce", "scan", "matmul", "conv", "conv_input", "conv_weight", "gather", "scatter", "pad", "put", "concat"})
 
-Runner = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+Runner = Callable[[Sequence[Any]], list[Any]]
 # The slot of the result, the function, the slots of its arguments, and which slots nothing needs afterwards.
 _Step = tuple[int, Callable[..., Any], tuple[int, ...], tuple[int, ...]]
 
 
-def execute(program: Program, inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
+def execute(program: Program, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of a program; what it stores is written into ``inputs``.
 
-    ``inputs`` are contiguous arrays, ``scalars`` Python numbers.  IndexError for an index outside of what is gathered from.
+    ``inputs`` are contiguous arrays.  IndexError for an index outside of what is gathered from.
     """
-    return prepare(program)(inputs, scalars)
+    return prepare(program)(inputs)
 
 
 def prepare(program: Program) -> Runner:
-    """The program as a function of (inputs, scalars) that may be called any number of times."""
+    """The program as a function of its inputs that may be called any number of times."""
     nodes = program.nodes()
     slot = {id(node): k for k, node in enumerate(nodes)}
     last, aliased = _uses(nodes)
@@ -41,12 +41,9 @@ def prepare(program: Program) -> Runner:
     steps: list[_Step] = []
     first: list[Any] = [None] * len(nodes)
     given: list[tuple[int, int]] = []
-    numbers: list[tuple[int, int, Any]] = []
     for k, node in enumerate(nodes):
         if node.op == "input":
             given.append((k, node.attrs["index"]))
-        elif node.op == "scalar":
-            numbers.append((k, node.attrs["index"], node.dtype.type))
         elif node.op in ("const", "iota"):
             first[k] = compute(node)()
         else:
@@ -57,12 +54,10 @@ def prepare(program: Program) -> Runner:
     outputs = _results(program, slot, aliased)
     stores = [(index, slot[id(node)], node.op not in ("view", "input")) for index, node in program.stores]
 
-    def run(inputs: Sequence[Any], scalars: Sequence[Any] = ()) -> list[Any]:
+    def run(inputs: Sequence[Any]) -> list[Any]:
         values = first.copy()
         for k, index in given:
             values[k] = inputs[index]
-        for k, index, kind in numbers:
-            values[k] = kind(scalars[index])
         token = enter(IGNORE)
         try:
             for k, function, args, ended in steps:

@@ -60,20 +60,18 @@ class Node:
 class Program:
     """Inputs, the values that the caller gets, and what is stored back; see ``README.md``.
 
-    ``inputs`` are the ``input`` nodes by index, ``scalars`` the ``scalar`` nodes.
+    ``inputs`` are the ``input`` nodes by index.
     """
 
-    __slots__ = ("inputs", "outputs", "scalars", "stores")
+    __slots__ = ("inputs", "outputs", "stores")
 
     def __init__(
         self,
         inputs: list[Node] | None = None,
-        scalars: list[Node] | None = None,
         outputs: list[Node] | None = None,
         stores: list[tuple[int, Node]] | None = None,
     ) -> None:
         self.inputs = [] if inputs is None else inputs
-        self.scalars = [] if scalars is None else scalars
         self.outputs = [] if outputs is None else outputs
         self.stores = [] if stores is None else stores
 
@@ -118,12 +116,7 @@ def rewrite(program: Program, change: Callable[[Node], Node]) -> Program:
     made: dict[int, Node] = {}
     for node in program.nodes():
         made[id(node)] = change(node.with_args([made[id(a)] for a in node.args]))
-    return Program(
-        program.inputs,
-        program.scalars,
-        [made[id(n)] for n in program.outputs],
-        [(i, made[id(n)]) for i, n in program.stores],
-    )
+    return Program(program.inputs, [made[id(n)] for n in program.outputs], [(i, made[id(n)]) for i, n in program.stores])
 
 
 def row_major(shape: Sequence[int]) -> Shape:

@@ -77,10 +77,10 @@ def node_of(form: Sequence[Any], argument: Callable[[Any], Node]) -> Node:
 
 def program_form(program: Program) -> tuple[Any, ...]:
     """All that a program computes: equal for programs that do the same in the same way.  Lines of source are left out."""
-    nodes = ordered([*program.inputs, *program.scalars, *program.roots()])
+    nodes = ordered([*program.inputs, *program.roots()])
     numbers = {id(n): k for k, n in enumerate(nodes)}
     forms = tuple([(n.op, tuple([numbers[id(a)] for a in n.args]), n.shape, name_of(n.dtype), _attributes(n)) for n in nodes])
-    given = [tuple([numbers[id(n)] for n in part]) for part in (program.inputs, program.scalars, program.outputs)]
+    given = [tuple([numbers[id(n)] for n in part]) for part in (program.inputs, program.outputs)]
     return (forms, *given, tuple([(i, numbers[id(n)]) for i, n in program.stores]))
 
 

@@ -143,13 +143,6 @@ def _input(node: Node, program: Program) -> None:
     _need(0 <= index < len(program.inputs) and program.inputs[index] is node, node, f"it is not the program's input {index}")
 
 
-def _scalar(node: Node, program: Program) -> None:
-    _arity(node, 0)
-    index = node.attrs["index"]
-    _need(0 <= index < len(program.scalars) and program.scalars[index] is node, node, f"it is not the program's scalar {index}")
-    _need(node.shape == () and node.dtype in (np.float64, np.int64, np.bool_), node, "a scalar is a float64, int64 or bool of shape ()")
-
-
 def _const(node: Node, program: Program) -> None:
     _arity(node, 0)
     value = node.attrs["value"]
@@ -348,7 +341,6 @@ def _item(node: Node, program: Program) -> None:
 
 _CHECKS: dict[str, Callable[[Node, Program], None]] = {
     "input": _input,
-    "scalar": _scalar,
     "const": _const,
     "iota": _iota,
     "map": _map,

@@ -21,7 +21,7 @@ def text(program: Program) -> str:
 
 
 def _name(node: Node, count: int) -> str:
-    return f"{node.op}{node.attrs['index']}" if node.op in ("input", "scalar") else f"v{count}"
+    return f"{node.op}{node.attrs['index']}" if node.op == "input" else f"v{count}"
 
 
 def _line(node: Node, names: dict[int, str]) -> str:

@@ -22,7 +22,7 @@ from .group import TRANSPARENT, Group, Kind
 from .reads import base_of
 
 _CONTRACTIONS = frozenset({"conv", "conv_input", "conv_weight"})
-LEAVES = frozenset({"input", "scalar", "const"})
+LEAVES = frozenset({"input", "const"})
 PIECES = 8  # of a concatenation that is written by one loop nest
 _MOST = 100  # nodes a group: registers and code have limits
 _STREAMS = 12  # large arrays that a group without reductions reads: no processor fetches many more ahead

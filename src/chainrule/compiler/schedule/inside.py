@@ -42,7 +42,7 @@ def pieces_inside(program: Program) -> tuple[Program, dict[int, Inside]]:
             inside |= {id(_solid(new.args[k])): Inside(new, starts[k]) for k in numbers}
         made[id(node)] = new
     stores = [(i, made[id(n)]) for i, n in program.stores]
-    return Program(program.inputs, program.scalars, [made[id(n)] for n in program.outputs], stores), inside
+    return Program(program.inputs, [made[id(n)] for n in program.outputs], stores), inside
 
 
 def _computed(node: Node, taken: set[int]) -> tuple[int, ...]:
