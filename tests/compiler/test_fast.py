@@ -65,6 +65,16 @@ def test_an_argument_whose_shape_alone_counts() -> None:
     assert run(torch.ones(1), torch.ones(5)).tolist() == [2.0] * 5
 
 
+def test_an_argument_that_is_read_in_vain_counts_by_its_shape() -> None:
+    def scaled(x: Any, y: Any) -> Any:
+        y.sum()
+        return x * y.shape[0]
+
+    run = settled(Counted(scaled), torch.ones(3), torch.ones(2))
+    assert run(torch.ones(3), torch.ones(5)).tolist() == [5.0, 5.0, 5.0]
+    assert run.long == 1
+
+
 def test_modes_count() -> None:
     w = torch.ones(3, requires_grad=True)
     run = settled(Counted(lambda x: x * w), torch.ones(3))

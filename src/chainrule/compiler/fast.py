@@ -196,7 +196,7 @@ class _Text:
             self._shapes(range(len(self.tensors)))
             self._long_way()
             return
-        looked_at = {f.position for f in variant.finders}  # by the machine code
+        looked_at = {variant.finders[k].position for kind, k in plan.places() if kind == "input"}  # by the machine code
         self._shapes([k for k in range(len(self.tensors)) if k not in looked_at])
         for tensor, requires in variant.recorded:
             self._miss(f"{self.named(tensor)}._gn is {'' if requires else 'not '}None")
