@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule.compiler.front import LIMIT, Compiled, Split
+from chainrule.compiler.capture.staged import WAYS, Fork
+from chainrule.compiler.front import Compiled, Split
 
 
 def both(function: Any, inputs: Any, programs: int) -> Any:
@@ -16,7 +17,7 @@ def both(function: Any, inputs: Any, programs: int) -> Any:
     run = Compiled(function)
     for x in inputs:
         got, expected = run(x), function(x)
-        assert torch.equal(got, expected)
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-6)
     assert len(run.programs()) == programs, run.reasons
     return run
 
@@ -63,8 +64,8 @@ def test_a_number_of_elements() -> None:
 
 def test_too_many_ways() -> None:
     run = Compiled(lambda x: x[: x.sum().int().item()] + 1)
-    xs = [torch.tensor([1.0] * k + [0.0] * (20 - k)) for k in range(1, LIMIT + 4)]
-    with pytest.warns(UserWarning, match=f"compiled for {LIMIT} kinds"):
+    xs = [torch.tensor([1.0] * k + [0.0] * (24 - k)) for k in range(1, WAYS + 4)]
+    with pytest.warns(UserWarning, match=f"compiled for {WAYS} ways of its branches"):
         for x in [*xs, *xs]:
             assert torch.equal(run(x), x[: int(x.sum())] + 1)
 
@@ -132,3 +133,106 @@ def test_one_program_is_asked_for() -> None:
     with pytest.raises(Split, match="Python branches on a tensor, at .*test_branches.py"):
         for x in SIGNS:
             run(x)
+
+
+def stages(run: Compiled) -> tuple[int, int]:
+    """How many forks the trees of a function have, and how many trees."""
+    roots = [k.form.root for among in run.kept.values() for k in among]
+    forks = list(roots)
+    for fork in forks:
+        forks += [child for child in fork.children.values() if isinstance(child, Fork)]
+    return len(forks), len(roots)
+
+
+def test_ways_share_what_they_begin_with() -> None:
+    assert stages(both(halved, SIGNS, 2)) == (1, 1)
+
+    def counted(x: Any) -> Any:
+        n = 0
+        while x.abs().max() > 1:
+            x = x / 2
+            n += 1
+        return x + n
+
+    xs = [torch.tensor([1.5, -0.5]) * k for k in (4, 0.1, 1, 9, 30, 2, 17)]
+    run = both(counted, [*xs, *xs], 7)
+    assert stages(run) == (7, 1)  # one for each further round
+    deep = [torch.tensor([1.5, -0.5]) * k for k in (30, 17, 9, 4, 2, 1, 0.1)]  # each leaves in the middle of what is there
+    assert stages(both(counted, [*deep, *deep], 7)) == (7, 1)
+
+
+def test_a_second_branch_in_each_way() -> None:
+    def sorted_out(x: Any) -> Any:
+        y = x * 3
+        if y.sum() > 0:
+            z = y.exp()
+            return z / 2 if z.max() > 10 else z - y
+        z = y.cos()
+        return z + y if z.max() > 0.5 else z * y
+
+    xs = [torch.tensor([s, 0.6 * s]) for s in (1.0, 0.1, -0.1, -1.0, -0.2, 0.3, -1.0)]
+    assert stages(both(sorted_out, [*xs, *xs], 4)) == (3, 1)
+
+
+def test_loops_beyond_all_bounds_are_cut() -> None:
+    def counted(x: Any) -> Any:
+        while x.abs().max() > 1:
+            x = x - 1
+        return x * 2
+
+    run = Compiled(counted)
+    for _ in range(3):
+        for k in (1, 40, 3, 2, 25, *range(2, 60, 3)):
+            x = torch.tensor([0.25, 0.5]) + k
+            assert torch.equal(run(x), counted(x))
+    assert run.parts is not None
+    assert len(run.programs()) > 2
+
+
+def test_a_function_of_too_many_ways_is_cut() -> None:
+    def taken(x: Any) -> Any:
+        y = x * 2
+        n = len(range(int(y.sum())))
+        return (x + n).cos() * 2
+
+    run = Compiled(taken)
+    for _ in range(2):
+        for k in range(WAYS + 6):
+            x = torch.tensor([0.5, 0.5 * k])
+            np.testing.assert_allclose(run(x).numpy(), taken(x).numpy(), rtol=1e-5)
+    assert run.parts is not None
+
+
+def test_a_branch_on_a_number_that_changes_and_one_on_a_value() -> None:
+    def scaled(x: Any, k: float) -> Any:
+        y = x * k
+        if y.sum() > 1:
+            return y / k if k > 2 else y - 1
+        return y + k
+
+    run = Compiled(scaled)
+    for k in [0.5, 1.5, 2.5, 3.5, 0.25, 2.75, 1.25] * 2:
+        for x in SIGNS[:2]:
+            np.testing.assert_allclose(run(x, k).numpy(), scaled(x, k).numpy(), rtol=1e-6)
+    assert len(run.programs()) <= 6
+
+
+def test_gradients_that_come_and_go_between_calls() -> None:
+    def after(wrap: Any) -> Any:
+        w = torch.tensor([1.0, 2.0], requires_grad=True)
+
+        def step(x: Any) -> Any:
+            loss = (w * x).square().sum()
+            if loss > 4:
+                loss.backward()
+            return loss.detach()
+
+        run = wrap(step)
+        found = []
+        for k in range(16):
+            if k % 3 == 0:
+                w.grad = None
+            found.append((run(torch.tensor([0.5, 0.25 * (k % 5)])).item(), None if w.grad is None else w.grad.tolist()))
+        return found
+
+    assert after(Compiled) == after(lambda f: f)

@@ -300,3 +300,16 @@ def test_division_by_zero_is_pythons() -> None:
         assert torch.equal(run(torch.ones(2)), torch.ones(2) / 2)
     with pytest.raises(ZeroDivisionError):
         run(torch.zeros(2))
+
+
+def test_what_a_scheduler_says_is_read_at_every_call() -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    rule = torch.optim.SGD([w], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(rule, 2, 0.5)
+    rate = Compiled(lambda x: x * scheduler.get_last_lr()[0])
+    epoch = Compiled(lambda x: x * scheduler.last_epoch)
+    for k in range(1, 9):
+        rule.step()
+        scheduler.step()
+        assert rate(torch.ones(1)).item() == pytest.approx(0.1 * 0.5 ** (k // 2))
+        assert epoch(torch.ones(1)).item() == k

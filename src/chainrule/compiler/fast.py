@@ -22,9 +22,10 @@ from ..utils import _pytree as pytree
 from .capture.capture import Element, Marked, Place
 from .capture.joint import node_of
 from .capture.reads import Surroundings
+from .capture.staged import Ways
 from .capture.trace import CALL
 from .capture.variant import Finder, Found, Variant
-from .capture.window import VALUE, layout
+from .capture.window import NUMBER, VALUE, layout
 from .native.run import maker
 
 MISS: Any = object()
@@ -49,8 +50,10 @@ class Unfit(Exception):
     """A form that has to go the long way."""
 
 
-def fast(variant: Variant, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Forms | None:
+def fast(variant: Variant | Ways, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Forms | None:
     """The forms for calls like this one (``owner`` is the compiled function); None where there are none."""
+    if not isinstance(variant, Variant):
+        return None
     try:
         made = _Text(variant, surroundings, args, kwargs, owner).made()
         return made or _Text(variant, surroundings, args, kwargs, owner, by_name=False).made()
@@ -188,7 +191,7 @@ class _Text:
         variant = self.variant
         plan = getattr(variant.run, "plan", None)
         record = variant.record
-        simple = not (record.places or record.passed) and all(g.kind == VALUE for g in record.given)
+        simple = not (record.places or record.passed) and all(g.kind in (VALUE, NUMBER) for g in record.given)
         self._distinct()
         for k, tensor in variant.shared:
             self._miss(f"{self.tensors[k]} is not {self.named(tensor)}")

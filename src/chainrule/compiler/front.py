@@ -23,7 +23,7 @@ from .capture.first import FirstStep
 from .capture.reads import CHANGES, Surroundings
 from .capture.ready import Engine
 from .capture.spots import Spot, differing, moves, without
-from .capture.staged import Missed
+from .capture.staged import WAYS, Missed, Ways
 from .capture.trace import CALL
 from .capture.turn import TURN
 from .capture.variant import Variant
@@ -48,21 +48,44 @@ class Split(RuntimeError):
 class _Kept:
     """A compiled form and what it depends on; ``fast`` tries a call first, once there has been a second one."""
 
-    __slots__ = ("fast", "made", "surroundings", "variant")
+    __slots__ = ("fast", "form", "made", "surroundings")
 
-    def __init__(self, variant: Variant, surroundings: Surroundings) -> None:
-        self.variant = variant
+    def __init__(self, form: Variant | Ways, surroundings: Surroundings) -> None:
+        self.form = form
         self.surroundings = surroundings
         self.fast: Forms | None = None
-        self.made = 0  # how often: anew where a parameter got other memory
+        self.made = 0  # how often: anew where a parameter got other memory, or a branch another way
+
+    def variants(self) -> list[Variant]:
+        """The forms, the latest first."""
+        return self.form.variants if isinstance(self.form, Ways) else [self.form]
+
+    def ready(self, tensors: list[Tensor]) -> Callable[[], Any] | None:
+        """What runs a call with such tensors; None where this is not the form for it."""
+        form = self.form
+        if self.surroundings.changed():
+            return None
+        if isinstance(form, Variant):
+            return functools.partial(form, tensors) if form.fits(tensors) else None
+        try:
+            variant, values = form.chosen(tensors)
+        except Missed:
+            return None
+        return functools.partial(variant.run_from, tensors, values)
+
+    def chosen(self, tensors: list[Tensor]) -> Variant:
+        """The form for a call with such tensors."""
+        self.surroundings.changed()  # which looks the numbers up that vary
+        try:
+            return self.form.chosen(tensors)[0] if isinstance(self.form, Ways) else self.form
+        except Missed:
+            return self.variants()[0]
 
 
 class Compiled:
     """What :func:`compile` gives: called like the function, with its results and effects."""
 
-    def __init__(
-        self, function: Callable[..., Any], *, fullgraph: bool = False, engine: Engine | None = None, piece: Any = None
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, engine: Engine | None = None, piece: Any = None) -> None:
         functools.update_wrapper(self, function, updated=())
         self.piece = piece  # told if this is a part of a function, and no program
         self.parts: Any = None  # what runs the function part by part, where it is no program
@@ -118,22 +141,19 @@ class Compiled:
             return self.function(*args, **kwargs)
         full = key
         key, CALL.arguments = without(full, self.varying)
-        for kept in self.kept.get(key, ()):
-            if not kept.surroundings.changed() and kept.variant.fits(tensors):
-                if kept.variant.record.decisions:
-                    try:
-                        result = kept.variant.attempt(tensors)
-                    except Missed:
-                        continue
-                    among = self.kept[key]
-                    among.insert(0, among.pop(among.index(kept)))  # the way that was taken last is tried first
-                    return result
-                if kept.made < _MADE:
-                    kept.made += 1
-                    kept.fast = fast(kept.variant, kept.surroundings, args, kwargs, self)
-                    self._hurry()
-                return kept.variant(tensors)
-        if self.parts is not None and key not in self.kept:
+        among = self.kept.get(key, [])
+        for kept in among:
+            run = kept.ready(tensors)
+            if run is None:
+                continue
+            if kept.made < _MADE:
+                kept.made += 1
+                kept.fast = fast(kept.form, kept.surroundings, args, kwargs, self)
+                self._hurry()
+            if isinstance(kept.form, Ways) and kept is not among[0]:
+                among.insert(0, among.pop(among.index(kept)))  # what was taken last is tried first
+            return run()
+        if self.parts is not None and (key not in self.kept or self._failures.get(key, 0) >= _TRIES):
             return self.parts(*args, **kwargs)
         if self._failures.get(key, 0) >= _TRIES or (self.kept and stance == "eager_on_recompile"):
             return self.function(*args, **kwargs)
@@ -175,10 +195,11 @@ class Compiled:
         return Surroundings(self.function, self._places, objects)
 
     def _capture(self, key: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
+        full = any(len(k.variants()) >= WAYS and not k.surroundings.changed() for k in self.kept.get(key, ()))
+        if full and self.splits:
+            return self._too_many_ways(key, args, kwargs)
         if self._count >= LIMIT:
-            self._thrashing()
-            for among in self.kept.values():  # to find out that none of them fits would cost more than it saves
-                among[:] = [k for k in among if not k.variant.record.decisions]
+            self._thrashing(f"{LIMIT} kinds of arguments or surroundings and is called with another one")
             return self.function(*args, **kwargs)
         surroundings = self._surroundings(args, kwargs)
         if surroundings.why:
@@ -190,8 +211,17 @@ class Compiled:
         begun = perf_counter()
         try:
             found = capture(
-                self.function, args, kwargs, surroundings.optimizers, self.engine, surroundings.changed, spots, not self.fullgraph,
-                surroundings.tensors, None if self.piece is None else surroundings.found, surroundings.restore,
+                self.function,
+                args,
+                kwargs,
+                surroundings.optimizers,
+                self.engine,
+                surroundings.changed,
+                spots,
+                not self.fullgraph,
+                surroundings.tensors,
+                None if self.piece is None else surroundings.found,
+                surroundings.restore,
             )
         finally:
             first.end()
@@ -211,13 +241,35 @@ class Compiled:
                 self._no_program(why)
             return found.result
         self.splits += [s for s in found.splits if s not in self.splits]
-        variant = Variant(found.record, tensors, self.engine, surroundings.tensors)
+        alike = [k for k in self.kept.get(key, ()) if k.surroundings.like(surroundings)]
+        among = [k.form for k in alike if isinstance(k.form, Ways)]
+        variant = Variant(found.record, tensors, self.engine, surroundings.tensors, among, found.holds)
         variant.seconds = {"capture": captured, **variant.seconds}
-        if found.holds is not None:
-            surroundings.also(found.holds)
-        self.kept.setdefault(key, []).insert(0, _Kept(variant, surroundings))
-        self._count += 1
+        self._keep(key, variant, surroundings, alike)
         return found.result
+
+    def _keep(self, key: Any, variant: Variant, surroundings: Surroundings, alike: list[_Kept]) -> None:
+        """Take up a form; ``alike`` are those with the same surroundings, one of which it may be another way of."""
+        if variant.ways is None:
+            surroundings.also(variant.holds)
+            self.kept.setdefault(key, []).insert(0, _Kept(variant, surroundings))
+            self._count += 1
+            return
+        kept = next((k for k in alike if k.form is variant.ways), None)
+        if kept is None:
+            kept = _Kept(variant.ways, surroundings)
+            self.kept.setdefault(key, []).insert(0, kept)
+            self._count += 1
+        variant.ways.add(variant)
+        kept.made = 0
+
+    def _too_many_ways(self, key: Any, args: Any, kwargs: Any) -> Any:
+        """Branches go on in other ways: what has no program yet runs cut at them."""
+        self._failures[key] = _TRIES
+        self._no_program(self.splits)
+        if self.parts is None and self.piece is None:
+            self._thrashing(f"{WAYS} ways of its branches and goes another one")
+        return (self.parts or self.function)(*args, **kwargs)
 
     def _left_alone(self, key: Any, why: list[tuple[str, str]], args: Any, kwargs: Any) -> Any:
         self._failures[key] = _TRIES
@@ -236,35 +288,35 @@ class Compiled:
         elif self.parts is None:
             from .parts.parts import parts_of
 
-            self.parts = parts_of(self.function, lambda function, piece: Compiled(function, engine=self.engine, piece=piece))
+            begin = why if self.splits else []  # branches are known to be where to cut
+            self.parts = parts_of(self.function, lambda function, piece: Compiled(function, engine=self.engine, piece=piece), begin)
             if self.parts is not None and not self.kept:
                 self._fast = (_unless_nested(self.parts),)
 
-    def _thrashing(self) -> None:
+    def _thrashing(self, kinds: str) -> None:
         if self.piece is not None:
             self.piece.fails([("it was compiled for too many kinds of arguments or surroundings", "")])
         elif not self._warned:
             self._warned = True
             warnings.warn(
-                f"{self.called} was compiled for {LIMIT} kinds of arguments or surroundings and is called"
-                " with another one: from here on what is new runs uncompiled. Pass what varies as a tensor, or keep shapes the same.",
+                f"{self.called} was compiled for {kinds}: from here on what is new runs uncompiled."
+                " Pass what varies as a tensor, or keep shapes the same.",
                 UserWarning,
                 stacklevel=1 + user_depth(),
             )
 
     def programs(self) -> list[Any]:
         """The programs that have been compiled, the latest of a kind first."""
-        own = [k.variant.program for kept in self.kept.values() for k in kept]
+        own = [v.program for kept in self.kept.values() for k in kept for v in k.variants()]
         return own if self.parts is None else [*own, *[p for part in self.parts.parts() for p in part.run.programs()]]
 
     def variant(self, *args: Any, **kwargs: Any) -> Variant:
         """The compiled form for these arguments; runs the function if it has to be captured first.  ValueError where there is none."""
         for attempt in range(_TRIES + 1):
-            key, CALL.arguments = without(_key(args, kwargs, []), self.varying)
+            tensors: list[Tensor] = []
+            key, CALL.arguments = without(_key(args, kwargs, tensors), self.varying)
             if self.kept.get(key):
-                kept = self.kept[key][0]
-                kept.surroundings.changed()  # which looks the numbers up that vary
-                return kept.variant
+                return self.kept[key][0].chosen(tensors)
             if attempt < _TRIES:
                 self(*args, **kwargs)
         raise ValueError(_told(self.reasons))

@@ -13,7 +13,7 @@ from ..core.tensor import Tensor
 from ..utils import _pytree as pytree
 from . import report_text as show
 from .breakdown import Breakdown, Part, arithmetic, run_seconds, taken_apart
-from .capture.staged import Staged
+from .capture.staged import Way
 from .capture.variant import Variant
 from .front import Compiled
 from .passes.improve import improved
@@ -174,7 +174,7 @@ def _by_parts(made: Compiled) -> Report:
         among = next((k for k in part.run.kept.values() if k), None)
         if among is None:
             continue
-        variant: Variant = among[0].variant
+        variant: Variant = among[0].variants()[0]
         first, last = part.lines
         where = f"line {first}" if first == last else f"lines {first} to {last}"
         for piece in _pieces(variant, part.run, None):
@@ -192,14 +192,11 @@ def _by_parts(made: Compiled) -> Report:
 def _pieces(variant: Variant, made: Compiled, inputs: Sequence[Any] | None) -> list[Piece]:
     """The program that a call runs, or what its branches go by and the rest for the ways that they went."""
     ready = variant.ready
-    if not isinstance(ready, Staged):
+    if not isinstance(ready, Way):
         return [_piece("", variant.program, made, variant.run, inputs)]
-    first, second = ready.stages
-    rest = None
-    if inputs is not None:
-        rest = [*inputs, *first.run([np.array(a, order="C") for a in inputs])[len(ready.outcomes) :]]
-    given = zip(("branches", "rest"), (first, second), (inputs, rest), strict=True)
-    return [_piece(name, stage.program, made, stage.run, values) for name, stage, values in given]
+    stages = ready.stages(None if inputs is None else [np.array(a, order="C") for a in inputs])
+    names = ["branches" if len(stages) == 2 else f"branch {k}" for k in range(1, len(stages))]
+    return [_piece(name, stage.program, made, stage.run, values) for name, (stage, values) in zip([*names, "rest"], stages, strict=True)]
 
 
 def _splits(variant: Variant) -> list[tuple[str, str]]:

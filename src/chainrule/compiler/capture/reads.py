@@ -46,6 +46,7 @@ class Surroundings:
         #: the places of numbers, and what they hold; those that are known to vary are not looked at
         self.numbers: dict[tuple[int, Any], tuple[Spot, Any]] = {}
         self.varying = varying
+        self._varied = len(varying)  # which grows
         #: expressions, each true where something is not as it was, and what they name
         self.space: dict[str, Any] = {"_mark": _mark, "_is": operator.is_, "_slots": _slots, "vars": vars}
         self.conditions: list[str] = []
@@ -129,6 +130,10 @@ class Surroundings:
         """The names in a dictionary whose numbers vary."""
         return frozenset([name for name, value in holder.items() if self._varies(holder, name, value)])
 
+    def like(self, later: Surroundings) -> bool:
+        """Whether it looks at the same as another one of the function does that was made later."""
+        return self._varied == later._varied and not self.changed()
+
     def also(self, holds: Callable[[], bool]) -> None:
         """Another condition."""
         self.conditions.append(f"not {self._named(holds)}()")
@@ -184,10 +189,8 @@ class Surroundings:
             self._optimizer(value)
         elif hasattr(value, "_modules") and hasattr(value, "_parameters"):
             self._module(value, depth)
-        elif _ours(kind.__module__):
-            return
-        else:
-            self._object(value, depth)
+        elif not _ours(kind.__module__) or hasattr(value, "get_last_lr") or hasattr(value, "get_scale"):
+            self._object(value, depth)  # of ours those whose attributes change as training goes on: schedulers, scalers
 
     def _items(self, value: Any, depth: int) -> None:
         self._items_same("{}", value)

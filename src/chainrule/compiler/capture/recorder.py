@@ -36,6 +36,7 @@ from .staged import Decision
 from .symbolic import Unsupported
 from .trace import Trace
 from .value import Captured, Cell
+from .window import memory_of
 
 
 class Given(NamedTuple):
@@ -252,7 +253,7 @@ class Recorder:
 
     def number(self, value: Any, current: Callable[[], Any]) -> Node:
         """An input of shape () for a number of Python's; ``current`` gives it at every call."""
-        cell = self._input(None, window.VALUE, np.asarray(value), current)
+        cell = self._input(None, window.NUMBER, np.asarray(value), current)
         cell.drawn = True
         return cell.node
 
@@ -311,7 +312,7 @@ class Recorder:
         """What Python goes by: the number in a node of shape ()."""
         if self.splitting and len(self.decisions) < _DECISIONS:
             outcome = execute(Program(self.program.inputs, [node], []), [memory_of(c.array) for c in self._keep])[0].item()
-            self.decisions.append(Decision(node, outcome))
+            self.decisions.append(Decision(node, outcome, sum(given.draw is not None for given in self.given)))
             self.splits.append((why, user_line()))
             return outcome
         asked = Captured.of(self, node)
@@ -445,14 +446,9 @@ _REASONS = {
 }
 
 
-def memory_of(array: Any) -> Any:
-    """What a program gets for an input: contiguous, an array also where the tensor holds a number."""
-    return array if isinstance(array, np.ndarray) and array.flags.c_contiguous else np.array(array, order="C")
-
-
 def settled(array: Any) -> Any:
     """A raw value as tensors hold it: a NumPy scalar for 0-d."""
     return array[()] if array.ndim == 0 and array.dtype.kind in "biufc" else array
 
 
-__all__: Sequence[str] = ["Given", "Recorder", "memory_of", "settled"]
+__all__: Sequence[str] = ["Given", "Recorder", "settled"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.generator import default_generator
 from ...core.inference import mark
 from ...core.mutation import root, written_by_step
 from ...core.node import Slot
@@ -19,29 +18,39 @@ from ..program.ir import Program
 from .capture import Element, Marked, Place, Record, Same
 from .earlier import Saved, saved_at
 from .joint import Joint, node_of
-from .ready import Engine, Ready
-from .recorder import memory_of, settled
-from .staged import Missed, Staged
+from .ready import Engine, Ready, Run
+from .recorder import settled
+from .staged import Way, Ways, joined
 from .value import Captured
-from .window import VALUE, memory_for, start_of
+from .window import VALUE, memory_for, memory_of, start_of
 
 
 class Variant:
     """One compiled form of a function, for arguments like those it was captured with.
 
     ``reached`` are identities of tensors that the function finds without being given them: an argument that is one of them has to be it.
+    With decisions it is one way of :attr:`ways`: one of the trees ``among``, or a new one.  ``holds`` says whether it is for the numbers
+    that change, as they are.
     """
 
-    def __init__(self, record: Record, arguments: list[Tensor], engine: Engine, reached: Container[int] = ()) -> None:
+    def __init__(
+        self, record: Record, arguments: list[Tensor], engine: Engine, reached: Container[int] = (), among: Sequence[Ways] = (),
+        holds: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
         self.record = record
-        self.ready = ready = record.ready or (
-            Staged(record.program, record.decisions, engine) if record.decisions else Ready(record.program, engine)
-        )
-        self.run = ready.run
+        self.holds = holds or _always
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
         added_to = {grad: _source(t, position) for grad, t in _exchanged(record).items()}
         self.finders = [Finder(position.get(id(g.tensor)), g.tensor, g.kind, g.draw, added_to.get(id(g.tensor))) for g in record.given]
+        self.ways: Ways | None = None
+        ready: Ready | Way
+        if record.decisions:
+            self.ways, ready = joined(record, self.finders, among, engine)
+        else:
+            ready = record.ready or Ready(record.program, engine)
+        self.ready = ready
+        self.run = ready.run
         stored = {i for i, _ in record.program.stores}
         self.stored = sorted(stored)
         outside = [k for k, g in enumerate(record.given) if g.draw is None]
@@ -120,23 +129,26 @@ class Variant:
         written = {roots[k] for k in self.stored_at}
         return len(written) == len(self.stored_at) and not any(r in written for k, r in enumerate(roots) if k not in self.stored_at)
 
-    def attempt(self, arguments: Sequence[Tensor]) -> Any:
-        """The call of a form with decisions; Missed, and nothing has happened, where a branch goes another way."""
-        before = default_generator.clone_state() if any(f.draw is not None for f in self.finders) else None
-        try:
-            return self(arguments)
-        except Missed:
-            if before is not None:
-                default_generator._set_state_array(before._get_state_array())
-            raise
-
     def __call__(self, arguments: Sequence[Tensor]) -> Any:
         """The function's result for the tensors among the arguments."""
         for p, find in self.passed:
             p.enter(find(arguments))
         sources = [find(arguments) for find in self.finders]
-        inputs = [memory_of(s) for s in sources]
-        outputs = self.run(inputs)
+        return self._ran(self.run, arguments, sources, [memory_of(s) for s in sources])
+
+    def run_from(self, arguments: Sequence[Tensor], values: Mapping[Any, Any]) -> Any:
+        """The same of a way, where the stages before it have run and given ``values``."""
+        way = self.ready
+        assert isinstance(way, Way)
+        for p, find in self.passed:
+            p.enter(find(arguments))
+        drawn = {k: values["drawn", number] for k, number in way.drawn.items()}
+        sources = [drawn[k] if k in drawn else find(arguments) for k, find in enumerate(self.finders)]
+        taken = [values[id(n)] for n in way.takes]
+        return self._ran(lambda inputs: way.rest.run([*inputs, *taken]), arguments, sources, [memory_of(s) for s in sources])
+
+    def _ran(self, run: Run, arguments: Sequence[Tensor], sources: list[Any], inputs: list[Any]) -> Any:
+        outputs = run(inputs)
         for p, find in self.passed[::-1]:  # a node is found through those before it
             p.leave(find(arguments))
         if not self.plain:
@@ -224,6 +236,10 @@ class Finder(NamedTuple):
         if type(value) is Captured:  # another thread has just begun to capture
             value = value.concrete("a compiled call")
         return value if self.kind == VALUE else memory_for(self.kind, value)
+
+
+def _always() -> bool:
+    return True
 
 
 def _exchanged(record: Record) -> dict[int, Tensor]:

@@ -18,6 +18,7 @@ from . import build
 from .value import Captured, Cell
 
 VALUE, SPAN, ROOT = "value", "span", "root"  # an input is the tensor's array; all from its first to its last element; what owns its memory
+NUMBER = "number"  # it is a number of Python's
 
 
 class Window(NamedTuple):
@@ -55,7 +56,7 @@ def start_of(value: Any) -> int:
 
 def memory_for(kind: str, value: Any) -> Any:
     """What stands for a tensor's value at a call, as far as it is the same memory: contiguous, unless the value is not what it was."""
-    if kind == VALUE:
+    if kind in (VALUE, NUMBER):
         return value
     if kind == ROOT:
         return root(value)
@@ -64,6 +65,11 @@ def memory_for(kind: str, value: Any) -> Any:
     if start >= 0:
         return owner.reshape(-1)[start : start + length]
     return np.lib.stride_tricks.as_strided(value, (length,), (value.dtype.itemsize,))
+
+
+def memory_of(array: Any) -> Any:
+    """What a program gets for an input: contiguous, an array also where the tensor holds a number."""
+    return array if isinstance(array, np.ndarray) and array.flags.c_contiguous else np.array(array, order="C")
 
 
 def can_merge(owner: Any, windows: list[Window]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .plan import Block, Part, begun, parts, refined, replaced, told
@@ -27,14 +27,18 @@ class Piece:
 
 
 class Parts:
-    """``function`` is the one that runs; ``compile`` makes a compiled function of a part's."""
+    """``function`` is the one that runs; ``compile`` makes a compiled function of a part's; ``reasons`` say where to cut to begin with."""
 
-    def __init__(self, source: Source, compile: Compile) -> None:
+    def __init__(self, source: Source, compile: Compile, reasons: Sequence[tuple[str, str]] = ()) -> None:
         self.source = source
         self.compile = compile
         self.block: Block = begun(source.tree.body, source)
         self.reasons: list[tuple[str, str]] = []
         self.function: Any = source.function
+        lines = self._lines(reasons)
+        for part in [*parts(self.block)]:
+            if any(part.lines[0] <= line <= part.lines[1] for line in lines):
+                self._refine(part, lines)
         self._write()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -45,10 +49,14 @@ class Parts:
         if not any(p is part for p in parts(self.block)):
             return  # another thread has
         self.reasons += [r for r in reasons if r not in self.reasons]
+        self._refine(part, self._lines(reasons))
+        self._write()
+
+    def _lines(self, reasons: Sequence[tuple[str, str]]) -> set[int]:
+        """The lines of the function that reasons are at."""
         file = self.source.function.__code__.co_filename
         at = [line.rpartition(":") for _, line in reasons]
-        self._refine(part, {int(number) for name, _, number in at if name == file and number.isdigit()})
-        self._write()
+        return {int(number) for name, _, number in at if name == file and number.isdigit()}
 
     def _refine(self, part: Part, lines: set[int]) -> None:
         self.block = replaced(self.block, part, refined(part, lines, self.source))
@@ -115,16 +123,16 @@ class OfModule:
         return found
 
 
-def parts_of(function: Any, compile: Compile) -> Callable[..., Any] | None:
-    """What calls a function part by part; None where it cannot be cut."""
+def parts_of(function: Any, compile: Compile, reasons: Sequence[tuple[str, str]] = ()) -> Callable[..., Any] | None:
+    """What calls a function part by part, cut where ``reasons`` are to begin with; None where it cannot be cut."""
     if isinstance(function, types.MethodType):
         modules = sys.modules.get("chainrule.nn.modules.module")  # without it there are none
         if modules is not None and function.__func__ is modules.Module.__call__:
             module: Any = function.__self__
             forward = getattr(module.forward, "__func__", None)
-            inner = None if forward is None else parts_of(forward, compile)
+            inner = None if forward is None else parts_of(forward, compile, reasons)
             return None if inner is None else OfModule(module, forward, inner)
-        inner = parts_of(function.__func__, compile)
+        inner = parts_of(function.__func__, compile, reasons)
         return None if inner is None else types.MethodType(inner, function.__self__)
     source = source_of(function)
-    return None if source is None else Parts(source, compile)
+    return None if source is None else Parts(source, compile, reasons)
