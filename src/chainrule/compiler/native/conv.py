@@ -33,7 +33,8 @@ class Conv:
 
     ``on_result`` changes what is computed before it is stored: its places' batch is the image, row the channel, column
     the position in the channel's plane (weights: row the output channel, column the position in its weights).  If its code is long,
-    ``looped`` has it written once, and run over what is complete and still near.
+    ``looped`` has it written once, and run over what is complete and still near.  ``on_image`` computes the images (of the data gradient
+    the results' gradient) where they are used, from the hook's buffers alone; its places are the same.
     """
 
     element: str
@@ -50,6 +51,7 @@ class Conv:
     buffers: int = 3
     on_result: Hook | None = None
     looped: bool = False
+    on_image: Hook | None = None
 
     def __post_init__(self) -> None:
         if self.element not in ("float", "double"):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import lcm, prod
 
 from .conv import Conv
-from .conv_plane import Planes, Sweep, call_copy, data, forward, run_hook
+from .conv_plane import Planes, Sweep, call_copy, computed, data, forward, run_hook
 from .emitter import Emitter, Index, Module, vec
 from .gemm_plan import cycles, lanes_for, registers
 from .gemm_ranges import repeat, span, split, up
@@ -134,7 +134,8 @@ class _Writer:
         planes = 0 if work.planes.direct else (work.inputs * work.planes.elements + 64) * self.size
         stepped = max((s.count[0] * s.count[1] for s in work.sweeps if s.step != (1, 1)), default=0)
         self.scratch = self.packed[-1] + up(planes, 64) * 64
-        self.workspace = self.scratch + up(self.each * stepped * self.size, 64) * 64
+        self.computed = self.scratch + up(self.each * stepped * self.size, 64) * 64
+        self.workspace = self.computed + (0 if spec.on_image is None else up(work.inputs * prod(work.planes.size) * self.size, 64) * 64)
 
     def share(self) -> None:
         """What a chunk does: so many images of one group, so many of its output channels."""
@@ -222,8 +223,14 @@ class _Writer:
     def image(self, n: Index) -> None:
         """One image of this chunk."""
         f, work, spec = self.f, self.work, self.spec
-        source_elements = work.planes.size[0] * work.planes.size[1]
-        source = f.gep(self.pointers[0], f.mul(f.add(f.mul(n, spec.groups), self.group), work.inputs * source_elements), self.element)
+        source_elements = prod(work.planes.size)
+        if spec.on_image is None:
+            number = f.mul(f.add(f.mul(n, spec.groups), self.group), work.inputs * source_elements)
+            source = f.gep(self.pointers[0], number, self.element)
+        else:
+            source = f.gep("%workspace", self.computed)
+            place = Place(self.element, f.mul(self.group, work.inputs), 0, n, buffers=self.pointers)
+            computed(f, spec.on_image, source, work.inputs, source_elements, place)
         if work.planes.direct:
             self.base = source
         else:

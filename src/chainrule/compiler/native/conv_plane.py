@@ -139,6 +139,26 @@ def run_hook(f: Emitter, hook: Hook | None, base: str, count: tuple[Index, Index
     repeat(f, count[0], line)
 
 
+def computed(f: Emitter, hook: Hook, to: str, channels: Index, pixels: int, first: Place) -> None:
+    """What the hook computes, of ``channels`` channels of an image from ``first`` on, one after the other."""
+    element = first.type
+    lanes = f.target.lanes(element)
+    kind, whole = vec(element, lanes), pixels - pixels % lanes
+
+    def channel(r: Index, _: object) -> None:
+        line = f.gep(to, f.mul(r, pixels), element)
+
+        def some(c: Index, valid: int | None) -> None:
+            place = replace(first, type=kind, row=f.add(first.row, r), column=c, valid=valid)
+            f.store(kind, hook(f, place, "poison"), f.gep(line, c, element), valid=valid)
+
+        f.loop(0, whole, lanes, lambda c, _: some(c, None))
+        if whole < pixels:
+            some(whole, pixels - whole)
+
+    f.loop(0, channels, 1, channel)
+
+
 def copy_planes(f: Emitter, element: str, planes: Planes, source: str, to: str, channels: Index) -> None:
     """Fill the planes of ``channels`` channels from an image's."""
     lanes = f.target.lanes(element)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 from .conv import Conv
-from .conv_plane import call_copy, forward, run_hook
+from .conv_plane import call_copy, computed, forward, run_hook
 from .emitter import Emitter, Index, Module, vec
 from .gemm_plan import lanes_for, registers
 from .gemm_ranges import repeat, span, split, up
@@ -57,9 +58,11 @@ class _Writer:
         steps = max(1, spec.out[0] * up(spec.out[1], self.lanes))
         self.images = max(1, min(spec.batch, up(_STEPS, steps)))
         held = self.channels_held * self.planes.elements * self.size
-        if not self.planes.direct:
+        if not self.planes.direct or spec.on_image is not None:
             self.images = max(1, min(self.images, _PLANES // max(1, held)))
-        self.workspace = 0 if self.planes.direct else up(self.images * held, 64) * 64
+        self.computed = 0 if self.planes.direct and spec.on_image is None else up(self.images * held, 64) * 64
+        again = 0 if self.planes.direct or spec.on_image is None else self.channels_held * prod(self.planes.size) * self.size
+        self.workspace = self.computed + up(again, 64) * 64
 
     def share(self) -> None:
         """What a chunk does: so many tiles of channels, so many of terms."""
@@ -106,29 +109,36 @@ class _Writer:
         """All tiles of the chunk on a few images."""
         f, spec, planes = self.f, self.spec, self.planes
         first, count = span(f, index, self.images, spec.batch)
-        one = spec.group_in * planes.size[0] * planes.size[1]
+        pixels = prod(planes.size)
+        one = spec.group_in * pixels
+        copied = self.channels_held * planes.elements  # of an image, in the workspace
 
         def source(n: Index) -> str:
             return f.gep(self.pointers[0], f.mul(f.add(f.mul(f.add(first, n), spec.groups), self.group), one), self.element)
 
-        skipped = f.mul(self.first_channel, planes.elements)
-        if planes.direct:
+        def copy(n: Index) -> None:
+            """The channels that count, computed or copied."""
+            target = f.gep("%workspace", f.mul(n, copied * self.size))
+            if spec.on_image is None:
+                given = f.gep(source(n), f.mul(self.first_channel, pixels), self.element)
+            else:
+                given = target if planes.direct else f.gep("%workspace", self.computed)
+                row = f.add(f.mul(self.group, spec.group_in), self.first_channel)
+                place = Place(self.element, row, 0, f.add(first, n), buffers=self.pointers)
+                computed(f, spec.on_image, given, self.channels, pixels, place)
+            if not planes.direct:
+                call_copy(f, self.element, planes, given, target, self.channels)
+
+        if planes.direct and spec.on_image is None:
             self.base, self.image_step = source(0), spec.groups * one
         else:
-            self.image_step = self.channels_held * planes.elements
-            image_bytes = self.image_step * self.size
-            before = f.mul(self.first_channel, planes.size[0] * planes.size[1])
-
-            def copy(n: Index) -> None:
-                target = f.gep("%workspace", f.mul(n, image_bytes))
-                call_copy(f, self.element, planes, f.gep(source(n), before, self.element), target, self.channels)
-
+            self.image_step = copied
             repeat(f, count, copy)
             # Terms count from the group's first channel: this base lies before the workspace, what is read from it does not.
+            skipped = f.mul(self.first_channel, planes.elements)
             self.base = f.op(f"getelementptr {self.element}, ptr %workspace, i64 {f.sub(0, skipped)}")
-        pixels = spec.out[0] * spec.out[1]
         channel = f.add(f.mul(first, spec.out_channels), f.mul(self.group, spec.group_out))
-        self.gradient = f.gep(self.pointers[1], f.mul(channel, pixels), self.element)
+        self.gradient = f.gep(self.pointers[1], f.mul(channel, prod(spec.out)), self.element)
         self.tiles_at(index, count)
 
     def tiles_at(self, index: Index, count: Index) -> None:
@@ -145,7 +155,7 @@ class _Writer:
 
     def call(self, tile: _Tile, i: Index, j: Index, index: Index, count: Index) -> None:
         """Add the sums of a tile, of ``count`` images, to the result, or store them if the images are the first."""
-        f, pixels = self.f, self.spec.out[0] * self.spec.out[1]
+        f, pixels = self.f, prod(self.spec.out)
         channel, term = f.mul(f.add(self.tile_rows[0], i), self.high), f.mul(f.add(self.tile_columns[0], j), self.wide)
         to = f.gep(self.result, f.add(f.mul(channel, self.terms), term), self.element)
         if count == 0:

@@ -23,7 +23,7 @@ _CHUNK_BYTES = 200_000  # of operands that a chunk reads
 def wants_dot(target: Target, spec: Gemm) -> bool:
     """Whether this is the better way."""
     contiguous = (spec.a.columns == 1) and (spec.b.rows == 1)
-    return contiguous and min(spec.m, spec.n) <= _FEW and spec.k >= target.lanes(spec.element) and not (spec.on_a or spec.on_b)
+    return contiguous and min(spec.m, spec.n) <= _FEW and spec.k >= target.lanes(spec.element)
 
 
 def emit_dot(module: Module, spec: Gemm, name: str, flops: int, touched: int) -> Kernel:
@@ -78,8 +78,15 @@ def _block(
     lines = [[f.gep(base, f.mul(f.add(at, q), stride), element) for q in range(count)]
              for base, at, stride, count in ((bases[0], i, spec.a.rows, rows), (bases[1], j, spec.b.columns, columns))]  # fmt: skip
 
+    def read(side: int, q: int, k: Index, valid: int | None) -> str:
+        value, hook = f.load(kind, f.gep(lines[side][q], k, element), valid=valid), (spec.on_a, spec.on_b)[side]
+        if hook is None:
+            return value
+        row, column = (k, f.add(j, q)) if side else (f.add(i, q), k)
+        return hook(f, Place(kind, row, column, batch, 1 - side, valid, pointers), value)
+
     def step(k: Index, sums: list[str], valid: int | None = None) -> list[str]:
-        a, b = ([f.load(kind, f.gep(p, k, element), valid=valid) for p in side] for side in lines)
+        a, b = ([read(side, q, k, valid) for q in range(len(lines[side]))] for side in (0, 1))
         return [f.fma(kind, x, y, sums[q * columns + r]) for q, x in enumerate(a) for r, y in enumerate(b)]
 
     def steps(k: Index, sums: list[str]) -> list[str]:

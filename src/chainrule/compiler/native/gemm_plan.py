@@ -79,10 +79,13 @@ def plan(target: Target, spec: Gemm) -> Plan:
     """The cuts for a product whose result has its lanes along n."""
     size, m, n, k = SIZES[spec.element], max(spec.m, 1), max(spec.n, 1), spec.k
     lanes = lanes_for(target, spec.element, n)
+    # Scalars come as cheaply from rows as from a packed tile, which would be written again for every chunk of columns; not so what a
+    # hook makes of them, for which packing has whole vectors.
+    pack_a = k > 0 and spec.on_a is not None and (k * n > 64 or m > 64)
     # More rows than a cache set has ways, all on one set, would throw each other out.
-    aliased = k > 64 and spec.a.rows * size % 1024 == 0 and spec.a.columns == 1
+    aliased = k > 64 and spec.a.rows * size % 1024 == 0 and spec.a.columns == 1 and not pack_a
     rows, vectors = shape_of_tiles(target, m, up(n, lanes), k, 4 if k <= FEW_TERMS < n else 8 if aliased else 14)
-    tiles, panels = up(m, rows), up(up(n, lanes), vectors)
+    tiles = up(m, rows)
     large = (m * k + k * n) * size > _PACK_FROM
     tiny = k * n <= 64 and tiles <= 4
     strided = n > 1 and spec.b.columns != 1
@@ -92,8 +95,6 @@ def plan(target: Target, spec: Gemm) -> Plan:
         or (spec.on_b is not None and tiles > 1)
         or (tiles > 3 and not strided and (large or (spec.b.rows % page == 0 and k > 64)))
     )
-    # Scalars come as cheaply from rows as from a packed tile, which would be written again for every chunk of columns.
-    pack_a = k > 0 and spec.on_a is not None and panels > 1 and not tiny
     depth = k
     if k > 512 and not spec.inplace and (pack_a or pack_b):
         blocks = up(k, 400)

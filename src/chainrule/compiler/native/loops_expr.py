@@ -68,24 +68,26 @@ class Lowered:
     stores: list[Store]
     reductions: list[Expr]
     loads: list[Node]  # what is read from memory, in order
-    checked: bool = False  # whether indices are checked, so that there is an error to report
+    checked: bool  # whether indices are checked, so that there is an error to report
+    parts: list[int]  # :attr:`Axis.part` of each axis
 
 
 @dataclass
 class Axis:
     """An axis of a domain: its extent, the step that it takes in a value of the whole shape, the one in a reduction's result
-    (0: the axis is reduced)."""
+    (0: the axis is reduced).  Axes of different ``part`` stay apart where neighbours are made one."""
 
     extent: int
     step: int
     kept: int = 0
     reduced: bool = False
+    part: int = 0
 
     def cut(self, inner: int) -> list[Axis]:
         """Two axes in its place, the inner one of extent ``inner``."""
         return [
-            Axis(self.extent // inner, self.step * inner, self.kept * inner, self.reduced),
-            Axis(inner, self.step, self.kept, self.reduced),
+            Axis(self.extent // inner, self.step * inner, self.kept * inner, self.reduced, self.part),
+            Axis(inner, self.step, self.kept, self.reduced, self.part),
         ]
 
 
@@ -131,7 +133,8 @@ class Lowering:
                 self.grid[s.axis : s.axis + 1] = self.grid[s.axis].cut(s.inner)
                 continue
             reduced = frozenset(j for j, a in enumerate(self.grid) if a.reduced)
-            return collapse(Lowered(self.domain, reduced, stores, self.reductions, list(self.loads.values()), self.checked))
+            parts = [a.part for a in self.grid]
+            return collapse(Lowered(self.domain, reduced, stores, self.reductions, list(self.loads.values()), self.checked, parts))
 
     def everywhere(self) -> Affine:
         """The position in a value of the whole shape, in row-major order."""
@@ -267,7 +270,7 @@ def collapse(low: Lowered) -> Lowered:
         if n == 1:
             continue
         last = groups[-1][-1] if groups else None
-        if last is not None and (last in low.reduced) == (j in low.reduced) and mergeable(low.domain, affines, last, j):
+        if last is not None and _alike(low, last, j) and mergeable(low.domain, affines, last, j):
             groups[-1].append(j)
         else:
             groups.append([j])
@@ -285,7 +288,13 @@ def collapse(low: Lowered) -> Lowered:
     domain = [prod([low.domain[j] for j in g]) for g in groups]
     reduced = frozenset(k for k, g in enumerate(groups) if g and g[-1] in low.reduced)
     stores = [Store(s.value, s.node, moved(s.at)) for s in low.stores]
-    return Lowered(domain, reduced, stores, low.reductions, low.loads, low.checked)
+    parts = [low.parts[g[-1]] if g else 0 for g in groups]
+    return Lowered(domain, reduced, stores, low.reductions, low.loads, low.checked, parts)
+
+
+def _alike(low: Lowered, j: int, k: int) -> bool:
+    """Whether two neighbouring axes may be one as far as their kind goes."""
+    return (j in low.reduced) == (k in low.reduced) and low.parts[j] == low.parts[k]
 
 
 __all__ = ["Axis", "Expr", "Lowered", "Lowering", "NotAffine", "Store", "axes_of", "collapse", "walk"]

@@ -13,7 +13,7 @@ from math import prod
 from ..program.ir import Node, Program
 from ..program.make import plain
 from .group import Group
-from .reads import base_of, expanded
+from .reads import base_of, expanded, sides
 
 _MOST = 16  # nodes
 _FEW = 3  # rows or columns of products that are sums along their operands, each result by itself
@@ -51,11 +51,14 @@ def with_epilogues(program: Program, groups: Sequence[Group]) -> list[Group]:
 
 
 def parted(group: Group) -> list[Group]:
-    """A product with an epilogue as two groups again."""
-    product, *rest = group.nodes
-    after = tuple([n for n in group.outputs if n is not product])
-    shape = max((n.shape for n in after), key=prod)
-    return [Group(group.kind, (product,), (product,), product.shape), Group("loops", tuple(rest), after, shape)]
+    """A product with a prologue and an epilogue as groups without the one or, where there is none, the other."""
+    product, before, after = sides(group)
+    if before:
+        made = [Group("loops", nodes, (base := base_of(product.args[k]),), base.shape) for k, nodes in before.items()]
+        return [*made, Group(group.kind, (product, *after), group.outputs, group.shape)]
+    outputs = tuple([n for n in group.outputs if n is not product])
+    shape = max((n.shape for n in outputs), key=prod)
+    return [Group(group.kind, (product,), (product,), product.shape), Group("loops", after, outputs, shape)]
 
 
 def _simple(group: Group) -> bool:

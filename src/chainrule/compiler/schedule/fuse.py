@@ -19,6 +19,7 @@ from ..program.ir import Node, Program, Shape
 from .columns import with_columns
 from .epilogue import with_epilogues
 from .group import TRANSPARENT, Group, Kind
+from .prologue import with_prologues
 from .reads import base_of
 
 _CONTRACTIONS = frozenset({"conv", "conv_input", "conv_weight"})
@@ -247,4 +248,4 @@ def _strides_through(arg: Node, inside: Node) -> tuple[int, ...] | None:
 
 def fuse(program: Program) -> list[Group]:
     """The groups of a program, in the order in which they run."""
-    return with_epilogues(program, with_columns(program, Fusion(program).run()))
+    return with_prologues(program, with_epilogues(program, with_columns(program, Fusion(program).run())))

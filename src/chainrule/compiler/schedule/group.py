@@ -21,8 +21,9 @@ class Group:
     the domain without ``axes``, but for concatenations of values of the domain, which nothing in the group reads.  Views and iotas are
     expanded wherever they are met; what is neither in ``nodes`` nor one of them lies in memory.
 
-    ``matmul``: a product, the first node, and maps that read its elements in their places; the product is an output if others read it.
-    ``conv``: a convolution or one of its gradients, likewise.  ``host``: one node, computed by NumPy.
+    ``matmul``: a product, the first node, maps that an operand of it is computed by, and maps that read its elements in their places; the
+    product is an output if others read it.  ``conv``: a convolution or one of its gradients, likewise.  ``host``: one node, computed by
+    NumPy.
     """
 
     kind: Kind

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..program.ir import Node
 from .group import TRANSPARENT, Group
+
+
+class Sides(NamedTuple):
+    """A group of a product: the product, the operands that are computed in the group (by number, with the nodes that compute them), and
+    what is computed of the product."""
+
+    product: Node
+    before: dict[int, tuple[Node, ...]]
+    after: tuple[Node, ...]
 
 
 def base_of(node: Node) -> Node:
@@ -44,3 +54,18 @@ def _closure(outputs: Sequence[Node], mine: set[int]) -> list[Node]:
         stack.append((node, True))
         stack.extend([(a, False) for a in reversed(node.args) if id(a) not in done])
     return out
+
+
+def sides(group: Group) -> Sides:
+    """The parts of a group of kind ``matmul`` or ``conv``."""
+    product = next(n for n in group.nodes if n.op != "map")
+    rest = [n for n in group.nodes if n is not product]
+    mine = {id(n) for n in rest}
+    before: dict[int, tuple[Node, ...]] = {}
+    taken: set[int] = set()
+    for k, a in enumerate(product.args):
+        needed = {id(n) for n in _closure([a], mine)} & mine
+        if needed:
+            before[k] = tuple([n for n in rest if id(n) in needed])
+            taken |= needed
+    return Sides(product, before, tuple([n for n in rest if id(n) not in taken]))
