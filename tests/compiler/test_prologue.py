@@ -98,13 +98,25 @@ def test_a_normalised_operand() -> None:
     check(program)
 
 
-def test_images_of_bytes_are_read_from_memory() -> None:
-    """Nothing of the operand's dtype lies in memory where its elements are: the kernel has nothing to load."""
+@BITS
+@ORDERS
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("given", [np.uint8, np.int64, np.bool_, np.float64])
+def test_numbers_of_another_dtype(given: Any, which: int, orders: str, bits: int | None) -> None:
+    m = Made(given)
+    x = matrix(m, 40, 50, orders[0]) if which == 0 else matrix(m, 50, 30, orders[1])
+    m.dtype = np.dtype(np.float32)
+    other = m.input(50, 30) if which == 0 else m.input(40, 50)
+    scaled = x(lambda x: make.apply("mul", make.cast(x, np.dtype(np.float32)), m.number(0.25)))
+    program = m.program([make.matmul(scaled, other) if which == 0 else make.matmul(other, scaled)])
+    assert kinds(program) == [("matmul", 3)]
+    check(program, bits)
+
+
+def test_what_has_no_element_for_each_of_the_operands_is_left_to_a_loop() -> None:
     m = Made()
-    x = Node("input", (), (40, 50), np.dtype(np.uint8), {"index": 0})
-    m.inputs.append(x)
-    scaled = make.apply("mul", make.cast(x, np.dtype(np.float32)), m.number(0.25))
-    program = m.program([make.matmul(scaled, m.input(50, 30))])
+    x = make.apply("add", make.expand(m.input(40, 1), (40, 50)), make.expand(m.input(50), (40, 50)))
+    program = m.program([make.matmul(x, m.input(50, 30))])
     (group,) = fuse(program)
     assert [g.kind for g in parted(group)] == ["loops", "matmul"]
     check(program)

@@ -45,15 +45,17 @@ class Prologue:
     def primary(self) -> tuple[Node, int, tuple[int, ...]]:
         """What the kernel itself is to read, and hand to the hook: (what lies in memory, its first element, strides in elements).
 
-        Raises NotAffine if nothing has the operand's dtype and an element for each of its own.
+        What has another dtype than the operand the hook reads again: the kernel's load comes to nothing, its places count.
+        Raises NotAffine if nothing has an element for each of the operand's.
         """
-        for e in walk([self.root]):
-            if e.kind == "load" and e.node is not None and e.at is not None and e.dtype == self.dtype:
-                steps = [e.at.strides[self.axis[part]] if part in self.axis else 0 for part in range(self.last + 1)]
-                if all(e.at.strides) and 1 in steps[-2:]:
-                    self.given = e
-                    self.buffers = self._read()
-                    return e.node, e.at.offset, tuple(steps)
+        loads = [e for e in walk([self.root]) if e.kind == "load"]
+        for e in sorted(loads, key=lambda e: e.dtype != self.dtype):
+            assert e.node is not None and e.at is not None
+            steps = [e.at.strides[self.axis[part]] if part in self.axis else 0 for part in range(self.last + 1)]
+            if all(e.at.strides) and 1 in steps[-2:]:
+                self.given = e if e.dtype == self.dtype else None
+                self.buffers = self._read()
+                return e.node, e.at.offset, tuple(steps)
         raise NotAffine
 
     def __call__(self, f: Emitter, place: Place, value: str, /) -> str:
