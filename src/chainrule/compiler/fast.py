@@ -8,7 +8,8 @@ A small program's is written as a method too, which Python calls without another
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,33 +51,41 @@ class Unfit(Exception):
     """A form that has to go the long way."""
 
 
-def fast(variant: Variant | Ways, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Forms | None:
+def fast(form: Variant | Ways, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Forms | None:
     """The forms for calls like this one (``owner`` is the compiled function); None where there are none."""
-    if not isinstance(variant, Variant):
-        return None
+    text: type[Text] = Text
+    if isinstance(form, Ways):
+        from .fast_ways import WaysText as text
     try:
-        made = _Text(variant, surroundings, args, kwargs, owner).made()
-        return made or _Text(variant, surroundings, args, kwargs, owner, by_name=False).made()
+        made = text(form, surroundings, args, kwargs, owner).made()
+        return made or text(form, surroundings, args, kwargs, owner, by_name=False).made()
     except Unfit:
         return None
 
 
-class _Text:
+class Text:
     """The text of one function, and the objects that it names."""
 
-    def __init__(self, variant: Variant, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any, by_name: bool = True) -> None:
-        self.variant = variant
+    def __init__(self, form: Any, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any, by_name: bool = True) -> None:
+        self.form = form
         self.called = owner.called
         self.space: dict[str, Any] = dict(surroundings.space)
         self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "type": type, "LOST": LOST}
+        self.names: dict[int, str] = {}  # of objects
         self.guards: list[str] = []
+        self.indent = ""  # of the guards that are written
+        self.said: set[str] = set()  # conditions and look-ups that need not be written again
+        self.found: dict[Any, str] = {}  # the names of arrays, by how they are found
+        self.entered: list[Any] = []  # what is called
+        self.before: list[str] = []  # what comes before the guards
         self.effects: list[str] = []  # from the call on
+        self.missed: list[str] = []  # what is done where a guard says no
         self.tensors: list[str] = []  # the names of the tensors among the arguments
         self.given: list[Tensor] = []
         self.varying: set[int] = owner.varying
         self.counted = 0  # numbers among the arguments
         self.numbers: list[str] = []  # the names of those that vary
-        self.small = False  # whether a call in between would be a part of its time
+        self.small = True  # whether a call in between would be a part of its time
         self.around, names = surroundings.globals if by_name else ({}, [])
         self.foreign = {name for name, _, _ in names}
         self._modes()
@@ -92,15 +101,26 @@ class _Text:
         self._program(owner)
 
     def named(self, value: Any) -> str:
+        if id(value) not in self.names:
+            self.names[id(value)] = self._new(value)
+        return self.names[id(value)]
+
+    def _new(self, value: Any) -> str:
         name = f"k{len(self.space)}"
         self.space[name] = value
         return name
 
     def _look(self, line: str) -> None:
-        self.guards.append("    " + line)
+        self.guards.append("    " + self.indent + line)
+
+    def _once(self, line: str) -> None:
+        """A line that changes nothing, so that it need not be written where it has been."""
+        if line not in self.said:
+            self.said.add(line)
+            self._look(line)
 
     def _miss(self, condition: str) -> None:
-        self._look(f"if {condition}: break")
+        self._once(f"if {condition}: break")
 
     def _then(self, *lines: str) -> None:
         self.effects += ["  " + line for line in lines]
@@ -114,7 +134,8 @@ class _Text:
     def _function(self, parameters: str, otherwise: str) -> Any:
         """What takes these, and gives ``otherwise`` where something is not as it was; None as of :meth:`made`."""
         looks = ["while True:", "  try:", *["  " + line for line in self.guards], "  except LOST:", "    break"]
-        body = [f"def fast({parameters}):", *["  " + line for line in [*looks, *self.effects, f"return {otherwise}"]]]
+        lines = [*self.before, *looks, *self.effects, *self.missed, f"return {otherwise}"]
+        body = [f"def fast({parameters}):", *["  " + line for line in lines]]
         text = "\n".join([f"def make({', '.join(self.space)}):", *["  " + line for line in body], "  return fast"])
         made: dict[str, Any] = {}
         code = compile(text, f"{__file__}:{self.called}", "exec")  # a file of ours: no line of the user's
@@ -124,11 +145,13 @@ class _Text:
         if not self.foreign.isdisjoint([*code.co_varnames, *code.co_freevars, *code.co_cellvars]):
             return None
         closure = tuple([self.cells.get(name, cell) for name, cell in zip(code.co_freevars, own.__closure__, strict=True)])
-        return types.FunctionType(code, own.__globals__, own.__name__, None, closure)
+        function = types.FunctionType(code, own.__globals__, own.__name__, None, closure)
+        function.__dict__["entered"] = self.entered  # of a tree's stages the program may be another one before the function is
+        return function
 
     def _cell(self, cell: types.CellType, value: str, mark: str) -> None:
         """A variable of an enclosing function: a variable of this one's too, read as Python reads its own."""
-        name = self.named(None)
+        name = self._new(None)
         self.cells[name] = cell
         self._miss(f"{name} is not {value} and _mark({name}) != {mark}")
 
@@ -188,30 +211,40 @@ class _Text:
     # -- what is done ------------------------------------------------------------------------------------------------------
 
     def _program(self, owner: Any) -> None:
-        variant = self.variant
-        plan = getattr(variant.run, "plan", None)
-        record = variant.record
-        simple = not (record.places or record.passed) and all(g.kind in (VALUE, NUMBER) for g in record.given)
-        self._distinct()
-        for k, tensor in variant.shared:
-            self._miss(f"{self.tensors[k]} is not {self.named(tensor)}")
-        if plan is None or not simple or not plan.straight() or self._unusual_leaves():
-            self._shapes(range(len(self.tensors)))
+        self.variant = variant = self.form
+        plan = self._plan(variant, variant.run)
+        if plan is None:
             self._long_way()
             return
         looked_at = {variant.finders[k].position for kind, k in plan.places() if kind == "input"}  # by the machine code
-        self._shapes([k for k in range(len(self.tensors)) if k not in looked_at])
-        for tensor, requires in variant.recorded:
-            self._miss(f"{self.named(tensor)}._gn is {'' if requires else 'not '}None")
-        for find, grad in variant.gradients:
-            self._miss(f"{self._tensor(find)}._grad is not {self.named(grad)}")
-        for find in variant.added:  # this one, as long as it stays; others go the long way
-            self._miss(f"{self._tensor(find)}._grad is not {self.named(find(self.given)._grad)}")
+        for condition in self._conditions(looked_at):
+            self._miss(condition)
         self._enter(plan)
         self._effects(owner)
         self._result()
 
-    def _distinct(self) -> None:
+    def _plan(self, variant: Variant, run: Any) -> Any:
+        """The plan by which a program runs, where that is one native call whose arguments and results can be written out."""
+        plan = getattr(run, "plan", None)
+        record = variant.record
+        simple = not (record.places or record.passed) and all(g.kind in (VALUE, NUMBER) for g in record.given)
+        return None if plan is None or not simple or not plan.straight() or _unusual_leaves(variant) else plan
+
+    def _conditions(self, looked_at: Container[Any]) -> Iterator[str]:
+        """Each is true where the form is not the one for a call; shapes of the arguments ``looked_at`` are compared anyway."""
+        variant = self.variant
+        yield from self._distinct()
+        for k, tensor in variant.shared:
+            yield f"{self.tensors[k]} is not {self.named(tensor)}"
+        yield from self._shapes([k for k in range(len(self.tensors)) if k not in looked_at])
+        for tensor, requires in variant.recorded:
+            yield f"{self.named(tensor)}._gn is {'' if requires else 'not '}None"
+        for find, grad in variant.gradients:
+            yield f"{self._tensor(find)}._grad is not {self.named(grad)}"
+        for find in variant.added:  # this one, as long as it stays; others go the long way
+            yield f"{self._tensor(find)}._grad is not {self.named(find(self.given)._grad)}"
+
+    def _distinct(self) -> Iterator[str]:
         """Two arguments that are one tensor are another case where something happens to tensors."""
         variant = self.variant
         found = [
@@ -224,23 +257,23 @@ class _Text:
         if any(position is not None for position in positions):
             for k, name in enumerate(self.tensors):
                 for other in self.tensors[:k]:
-                    self._miss(f"{name} is {other}")
+                    yield f"{name} is {other}"
 
-    def _unusual_leaves(self) -> bool:
-        places = [leaf.place if isinstance(leaf, Marked) else leaf for leaf in self.variant.leaves if isinstance(leaf, (Place, Marked))]
-        places += [place for _, _, place in self.variant.rebound]
-        places += [place for leaf in self.variant.leaves if isinstance(leaf, Element) for place in leaf.places]
-        return any(p.output is None or not p.whole for p in places)
-
-    def _shapes(self, positions: Iterable[int]) -> None:
+    def _shapes(self, positions: Iterable[int]) -> Iterator[str]:
         self.space["layout"] = layout
         for k in positions:
             value = self.given[k]._value
-            same = [f"(v := {self.tensors[k]}._value).shape != {self.named(value.shape)}", f"v.dtype != {self.named(value.dtype)}"]
-            self._miss(" or ".join([*same, f"layout(v) != {self.named(layout(value))}"]))
+            same = [f"(v := {self.tensors[k]}._value).shape != {value.shape}", f"v.dtype != {self.named(value.dtype)}"]
+            yield " or ".join([*same, f"layout(v) != {layout(value)}"])
 
     def _long_way(self) -> None:
-        self.space["variant"] = self.variant
+        variant = self.variant
+        self.small = False
+        for condition in [*self._distinct(), *[f"{self.tensors[k]} is not {self.named(tensor)}" for k, tensor in variant.shared]]:
+            self._miss(condition)
+        for condition in self._shapes(range(len(self.tensors))):
+            self._miss(condition)
+        self.space["variant"] = variant
         self._look(f"given = [{', '.join(self.tensors)}]")
         self._miss("not variant.fits(given)")
         self._then("return variant(given)")
@@ -253,50 +286,58 @@ class _Text:
         """The tensor that a finder finds now."""
         return find.found(self.given) if isinstance(find, Finder) else find.tensor
 
-    def _enter(self, plan: Any) -> None:
-        """Find arrays and call; what is always the same array is looked at, and not passed."""
-        (segment,) = plan.segments
+    def _enter(self, plan: Any, drawn: Mapping[int, str] = MappingProxyType({}), taken: Sequence[str] = ()) -> None:
+        """Find arrays and call; ``drawn`` has the names of inputs that are there, ``taken`` those of more inputs behind the record's."""
+        variant = self.variant
         self.stays: dict[int, Any] = {}  # by input
         self.values: dict[int, str] = {}
-        self.draws: list[str] = []
         self.apart: list[Any] = []  # what no argument may have memory in common with
-        self.drawing = any(g.draw is not None for g in self.variant.record.given)
-        for k, given in enumerate(self.variant.record.given):
-            self._input(k, given)
+        mine = [k for k, find in enumerate(variant.finders) if find.draw is not None and k not in drawn]
+        drawing = any(variant.finders[k].kind != NUMBER for k in mine)
+        for k, (given, find) in enumerate(zip(variant.record.given, variant.finders, strict=True)):
+            if find.draw is not None:
+                self.values[k] = drawn.get(k, f"d{k}")
+                continue
+            self.values[k], array = self._input(find)
+            if array is not None:
+                self.stays[k] = array
+            elif drawing:  # a call that misses must not have drawn
+                self._miss(f"{self.values[k]}.shape != {self.named(given.shape)} or {self.values[k]}.dtype != {self.named(given.dtype)}")
         self._apart()
-        for draw in self.draws:
-            self._look(draw)
+        for k in mine:
+            self._look(f"d{k} = {self.named(variant.finders[k].draw)}()")
+        inputs = [(name, self.stays.get(k)) for k, name in self.values.items()]
+        if self._call(plan, [*inputs, *[(name, None) for name in taken]], [f"r{k}" for k in range(len(plan.program.outputs))]):
+            self._then(f"{self.named(plan.segments[0])}.check()")
+
+    def _call(self, plan: Any, inputs: Sequence[tuple[str, Any]], outputs: Sequence[str]) -> bool:
+        """Call machine code; what is always the same array is not passed.  Whether it may have found an index out of bounds."""
+        (segment,) = plan.segments
         preset: dict[int, Any] = {}
         passed: list[str] = []
         for place, (kind, k) in enumerate(plan.places()):
             if kind == "output":
-                passed.append(f"r{k}")
-            elif k in self.stays:
-                preset[place] = self.stays[k]
+                passed.append(outputs[k])
+            elif inputs[k][1] is not None:
+                preset[place] = inputs[k][1]
             else:
-                passed.append(self.values[k])
-        for k, node in enumerate(plan.program.outputs):
-            self._look(f"r{k} = {self.named(maker(node))}()")
-        self._miss(f"{self.named(segment.entry.preset(preset, self.apart))}({', '.join(passed)})")
-        self.space["segment"] = segment
-        self.small = not segment.release
-        if segment.errors:
-            self._then("segment.check()")
+                passed.append(inputs[k][0])
+        for name, node in zip(outputs, plan.program.outputs, strict=True):
+            self._look(f"{name} = {self.named(maker(node))}()")
+        self._look(f"if {self.named(segment.entry.preset(preset, self.apart))}({', '.join(passed)}): break")
+        self.entered.append(segment)
+        self.small &= not segment.release
+        return bool(segment.errors)
 
-    def _input(self, k: int, given: Any) -> None:
-        name = self.values[k] = f"v{k}"
-        if given.draw is not None:
-            self.draws.append(f"{name} = {self.named(given.draw)}()")
-            return
-        find = self.variant.finders[k]
+    def _input(self, find: Finder) -> tuple[str, Any]:
+        """(the name of an input's array, the array where it is always the same one, which is looked at)."""
+        name = self.found.setdefault((find.position, id(find.tensor)), f"v{len(self.found)}")
         value = None if find.position is not None else self._object(find)._value
         if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned and value.dtype is np.dtype(value.dtype.type):
-            self.stays[k] = value
             self._miss(f"{self._tensor(find)}._value is not {self.named(value)}")
-        else:
-            self._look(f"{name} = {self._tensor(find)}._value")
-            if self.drawing:  # a call that misses must not have drawn
-                self._miss(f"{name}.shape != {self.named(given.shape)} or {name}.dtype != {self.named(given.dtype)}")
+            return name, value
+        self._once(f"{name} = {self._tensor(find)}._value")
+        return name, None
 
     def _apart(self) -> None:
         """Nothing else that is read lies in memory that is written."""
@@ -388,6 +429,13 @@ class _Text:
         if type(leaf) is Marked:
             self._then(f"{name}._gn = {self.named(leaf.node)}")
         return name
+
+
+def _unusual_leaves(variant: Variant) -> bool:
+    places = [leaf.place if isinstance(leaf, Marked) else leaf for leaf in variant.leaves if isinstance(leaf, (Place, Marked))]
+    places += [place for _, _, place in variant.rebound]
+    places += [place for leaf in variant.leaves if isinstance(leaf, Element) for place in leaf.places]
+    return any(p.output is None or not p.whole for p in places)
 
 
 def _modes(grad: bool, inference: bool) -> Callable[[], bool]:

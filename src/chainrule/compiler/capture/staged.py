@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from threading import RLock
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -207,9 +208,14 @@ class Ways:
         self.numbers: dict[int, int] = {}  # of inputs that are drawn
         self._table: dict[Any, Node] = {}
         self._hold: list[Any] = []  # identities stay taken
+        self._lock = RLock()  # nobody runs stages while they change
 
     def joined(self, record: Record, finders: Sequence[Finder]) -> Way | None:
         """Take a record into the tree; None where it does not begin as the others do."""
+        with self._lock:
+            return self._joined(record, finders)
+
+    def _joined(self, record: Record, finders: Sequence[Finder]) -> Way | None:
         named, marks = self._named(record, finders)
         outcomes = [d.outcome for d in record.decisions]
         fork, k = self.root, 0
@@ -293,12 +299,13 @@ class Ways:
 
     def chosen(self, arguments: Sequence[Any]) -> tuple[Variant, dict[Any, Any]]:
         """(the form of the way that a call goes, what the stages before it gave and drew); raises Missed, and nothing has happened."""
-        before = default_generator.clone_state() if self.draws() else None
+        before = twin() if self.draws() else None
         try:
-            return self._chosen(arguments)
+            with self._lock:
+                return self._chosen(arguments)
         except Missed:
             if before is not None:
-                default_generator._set_state_array(before._get_state_array())
+                rewind(before)
             raise
 
     def draws(self) -> bool:
@@ -335,6 +342,16 @@ class Ways:
         """The function's result for the tensors among the arguments; raises Missed, and nothing has happened."""
         variant, values = self.chosen(arguments)
         return variant.run_from(arguments, values)
+
+
+def twin() -> Any:
+    """A generator that goes on as the default one does now, for :func:`rewind`."""
+    return default_generator.clone_state()
+
+
+def rewind(before: Any) -> None:
+    """Let the default generator's numbers since :func:`twin` not have been drawn."""
+    default_generator._set_state_array(before._get_state_array())
 
 
 def _followed(fork: Fork, marks: Sequence[Any], outcomes: Sequence[Any], k: int) -> int:

@@ -38,7 +38,7 @@ class Variant:
         holds: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
         self.record = record
-        self.holds = holds or _always
+        self.holds = holds or always
         position = {id(t): k for k, t in enumerate(arguments)}
         self.shared = [(k, t) for k, t in enumerate(arguments) if id(t) in reached]
         added_to = {grad: _source(t, position) for grad, t in _exchanged(record).items()}
@@ -238,7 +238,8 @@ class Finder(NamedTuple):
         return value if self.kind == VALUE else memory_for(self.kind, value)
 
 
-def _always() -> bool:
+def always() -> bool:
+    """What a form holds for that depends on no numbers."""
     return True
 
 
