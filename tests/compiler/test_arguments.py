@@ -250,3 +250,20 @@ def test_effects_before_what_only_an_array_has_happen_once() -> None:
         assert run(torch.full((2,), float(k)), mine) == str(2.0 * k)
         assert len(kept) == len(table) == held.calls == k + 1
         assert mine == [1]
+
+
+def test_which_output_of_an_earlier_call_it_is_counts() -> None:
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    both = torch.compile(lambda x: ((w * x).sum(), (w * x * 10).sum()))
+
+    def back(*losses: Any) -> Any:
+        w.grad = None
+        sum(losses).backward(retain_graph=True)
+        return w.grad * 1
+
+    run = torch.compile(back)
+    for k in range(1, 5):
+        x = torch.full((2,), float(k))
+        (a, b), (c, d) = both(x), both(x * 2)
+        for losses in ((a,), (b,), (a, b), (b, a), (a, d), (c, b), (c, d), (a, c), (b, d)):
+            assert run(*losses).tolist() == back(*losses).tolist()

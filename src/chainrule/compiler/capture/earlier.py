@@ -41,6 +41,7 @@ class Passed(NamedTuple):
 
     argument: Tensor
     path: Path
+    outputs: list[tuple[Tensor, int]]  # the arguments that are outputs of it, and which
     joint: Joint
     edges: list[Any]  # a leaf, the (path, output number) of another node of the argument's graph, or None
     shared: list[tuple[int, Tensor]]  # what it saved is this tensor's memory, which the program has already
@@ -53,6 +54,8 @@ class Passed(NamedTuple):
         """Whether there is such a node at a call; ``find`` gives the call's tensors for those of the capture."""
         node = node_at(argument, self.path)
         if type(node) is not CompiledBackward or node.joint is not self.joint or node.saved is None or node in HOOKED:
+            return False
+        if any(_split(find(a)._gn) != (node, index) for a, index in self.outputs):
             return False
         for edge, was in zip(node.edges, self.edges, strict=True):
             if isinstance(was, Tensor):
@@ -110,6 +113,7 @@ class Earlier:
         self.reached = reached
         self.passed: list[tuple[Any, Any, Passed]] = []  # (node, what it had saved, …)
         self.paths = _paths(arguments)
+        self.places = [(a, *_split(a._gn)) for a in arguments if a._gn is not None and a._gn is not LEAF]
 
     def walk(self, nodes: Sequence[Any], keep: bool) -> str:
         """The function goes back through these nodes; why that cannot be recorded, or nothing."""
@@ -128,7 +132,8 @@ class Earlier:
                     return "the gradient of a tensor that is not given"
                 leaf = edge is None or edge.is_leaf_edge
                 edges.append(edge if leaf else ((*path, k), _split(edge)[1]))
-            self.passed.append((node, node.saved, Passed(argument, path, node.joint, edges, shared, not keep)))
+            outputs = [(a, index) for a, made_by, index in self.places if made_by is node]
+            self.passed.append((node, node.saved, Passed(argument, path, outputs, node.joint, edges, shared, not keep)))
         return ""
 
     def restore(self) -> None:
