@@ -18,24 +18,25 @@ from .softmax import softmax_op
 from .structure import sum_dims, sum_to
 
 
-def _weights(q: Any, k: Any, mask: Any, factor: float) -> Any:
-    """The rows of attention; a row in which everything is masked is 0."""
+def _weights(q: Any, k: Any, mask: Any, factor: float, seen: bool) -> Any:
+    """The rows of attention; a row in which everything is masked is 0.  ``seen`` says that the mask leaves something of every row."""
     scores = scale(matmul_op(q, mT(k)), factor)
     dim = len(scores.shape) - 1
-    if mask is None:
+    if mask is not None:
+        scores = scores + mask
+    if seen:
         return softmax_op(scores, dim=dim)
-    scores = scores + mask
     alive = sum_dims(where(scores == -math.inf, 0.0, scores * 0 + 1), dim=(dim,), keepdim=True) > 0
     return where(alive, softmax_op(where(alive, scores, 0.0), dim=dim), 0.0)
 
 
-def _attend(q: Any, k: Any, v: Any, mask: Any, *, factor: float) -> Any:
-    return matmul_op(_weights(q, k, mask, factor), v)
+def _attend(q: Any, k: Any, v: Any, mask: Any, *, factor: float, seen: bool) -> Any:
+    return matmul_op(_weights(q, k, mask, factor, seen), v)
 
 
-def _rule(g: Any, q: Any, k: Any, v: Any, mask: Any, needs: Any, factor: float) -> tuple[Any, ...]:
+def _rule(g: Any, q: Any, k: Any, v: Any, mask: Any, needs: Any, factor: float, seen: bool) -> tuple[Any, ...]:
     # The weights are computed again: they are what attention would need most memory to keep.
-    rows = _weights(q, k, mask, factor)
+    rows = _weights(q, k, mask, factor, seen)
     dq = dk = dmask = None
     dv = sum_to(matmul_op(mT(rows), g), shape=tuple(v.shape)) if needs[2] else None
     if needs[0] or needs[1] or needs[3]:
@@ -104,17 +105,18 @@ def scaled_dot_product_attention(
         mask = where(mask, q.new_zeros(()), -math.inf)
     elif mask is not None and mask.dtype is not q.dtype:
         mask = mask.to(q.dtype)
+    seen = mask is None  # nothing is masked, or what comes later alone
     if is_causal:
         later = q.new_full((q.shape[-2], k.shape[-2]), -math.inf).triu(1)
         mask = later if mask is None else mask + later
     plain = not any(isinstance(t._value, Value) for t in (q, k, v, mask) if t is not None)
     if dropout_p == 0.0 and plain and q.ndim == 4 and q.shape[-1] == v.shape[-1]:
-        return _fused(q, k, v, mask, factor=factor)  # type: ignore[no-any-return]
+        return _fused(q, k, v, mask, factor=factor, seen=seen)  # type: ignore[no-any-return]
     root = math.sqrt(factor) if factor > 0 else None
     if root is None:
-        rows = _weights(q, k, mask, factor)
+        rows = _weights(q, k, mask, factor, seen)
     else:
-        rows = _weights(q * root, k * root, mask, 1)
+        rows = _weights(q * root, k * root, mask, 1, seen)
     return matmul_op(dropout(rows, dropout_p), v)  # type: ignore[no-any-return]
 
 
