@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.epoch import HOOKINGS, hooked
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
 from ..core.mutation import LAST, UNTOLD, Steps, root, written_by_step
@@ -233,6 +234,11 @@ class Text:
     def _conditions(self, looked_at: Container[Any]) -> Iterator[str]:
         """Each is true where the form is not the one for a call; shapes of the arguments ``looked_at`` are compared anyway."""
         variant = self.variant
+        self.space |= {"HOOKINGS": HOOKINGS, "hooked": hooked}
+        yield f"HOOKINGS[0] != {self.named(variant.hookings)}[0] and {self.named(variant)}.hooked(())"
+        for name, a in zip(self.tensors, self.given, strict=True):
+            if a._gn is LEAF:
+                yield f"HOOKINGS[0] and hooked({name})"
         yield from self._distinct()
         for k, tensor in variant.shared:
             yield f"{self.tensors[k]} is not {self.named(tensor)}"

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .epoch import hooked
 from .floating_flags import IGNORE, enter, leave
 from .large import copied as copied_array
 from .modes import MODES, UNUSUAL
@@ -464,7 +465,7 @@ def quick_backward(edge: Any, ct: Any, keep: bool) -> None:
             ct = pending.pop(node)
         ct = None  # held here, it would be nobody's to give away
         for leaf in leaves:
-            if leaf._hooks or leaf._post_hooks or "_accumulate_kept" in leaf.__dict__:
+            if hooked(leaf):
                 _go_on(None, None, keep, leaves, pending, heap)
                 return
         _give(leaves)

@@ -8,6 +8,19 @@ from typing import Any
 
 EPOCH: list[int] = [0]
 
+# How often a hook was put on a leaf.
+HOOKINGS: list[int] = [0]
+
+
+def hooking() -> None:
+    """A hook is put on a leaf."""
+    HOOKINGS[0] += 1
+
+
+def hooked(leaf: Any) -> bool:
+    """Whether there are hooks on a leaf, or on its ``AccumulateGrad``."""
+    return bool(leaf._hooks or leaf._post_hooks or "_accumulate_kept" in leaf.__dict__)
+
 
 def turned() -> None:
     """Something has changed that a compiled program may have taken for granted."""

@@ -11,6 +11,7 @@ import itertools
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .epoch import hooking
 from .hooks import HookTable, register
 
 if TYPE_CHECKING:
@@ -200,6 +201,7 @@ class AccumulateGrad(Node):
     def _hooks(self) -> Hooks:
         # A hook has to outlive this stand-in, so the leaf keeps it, and through it the stand-in.
         self.variable._accumulate_kept = self
+        hooking()
         return super()._hooks()
 
 

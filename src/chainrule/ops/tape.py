@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core import grad as _grad
 from ..core.dtype import dtype
+from ..core.epoch import hooking
 from ..core.hooks import HookTable, register
 from ..core.node import LEAF, Slot
 from ..core.tensor import Tensor, set_requires_grad
@@ -142,6 +143,7 @@ def register_hook(self: Tensor, hook: Any) -> Any:
     if self._gn is None and not (isinstance(self._value, Value) and self._value.requires_grad):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self._gn is LEAF:
+        hooking()
         if self._hooks is None:
             self._hooks = HookTable()
         return register(self._hooks, hook)
@@ -156,6 +158,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> Any:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self._gn is not LEAF:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    hooking()
     if self._post_hooks is None:
         self._post_hooks = HookTable()
     return register(self._post_hooks, hook)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.epoch import hooked
 from ...core.generator import default_generator
 from ...core.mutation import PACKAGE
 from ...core.node import HOOKED, LEAF, Node
@@ -245,7 +246,7 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
     used = [t for t, _, mine in recorder.swapped if mine._cell is not None]
     histories = [h for (_, _, mine), h in zip(recorder.swapped, recorder.histories, strict=True) if mine._cell is not None]
     reached = any(h is not None and h is not LEAF for h in histories)  # graphs from before, whose nodes may have hooks
-    if (HOOKED if reached else HOOKED.keys() - recorder.hooked) or any(t._hooks or t._post_hooks for t in used):
+    if (HOOKED if reached else HOOKED.keys() - recorder.hooked) or any(map(hooked, used)):
         recorder.note("a hook is called on the way")
         return None
     left = _Left(recorder)

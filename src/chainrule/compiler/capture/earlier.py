@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...core.backward import check_saved
+from ...core.epoch import hooked
 from ...core.mutation import LAST, root
 from ...core.node import HOOKED, LEAF
 from ...core.tensor import Tensor, wrap
@@ -59,7 +60,7 @@ class Passed(NamedTuple):
             return False
         for edge, was in zip(node.edges, self.edges, strict=True):
             if isinstance(was, Tensor):
-                if edge is not find(was) or edge._hooks or edge._post_hooks:
+                if edge is not find(was) or hooked(edge):
                     return False
             elif was is None:
                 if edge is not None:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core.epoch import HOOKINGS, hooked
 from ...core.inference import mark
 from ...core.mutation import root, written_by_step
-from ...core.node import Slot
+from ...core.node import LEAF, Slot
 from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
@@ -69,6 +70,7 @@ class Variant:
         self.passed = [(p, _source(p.argument, position)) for p in record.passed]
         self._position = position
         self.recorded = [(t, requires) for t, requires in record.recorded if id(t) not in position]
+        self.hookings = HOOKINGS.copy()  # how many hooks have been seen to be elsewhere
         self.plain = not record.rebound and not record.cleared and not stored
         joint = record.joint
         back = None if joint is None else Ready(joint.program, engine)
@@ -92,13 +94,26 @@ class Variant:
 
     def fits(self, arguments: Sequence[Tensor]) -> bool:
         """Whether the gradients are there that the program adds to, and memory lies, and is shared, as when it was captured."""
-        if not self._passes(arguments) or not all((tensor._gn is not None) is requires for tensor, requires in self.recorded):
+        if self.hooked(arguments) or not self._passes(arguments):
+            return False
+        if not all((tensor._gn is not None) is requires for tensor, requires in self.recorded):
             return False
         for find in self.added:
             grad = find(arguments)._grad
             if grad is None or grad._gn is not None:
                 return False
         return all(find(arguments)._grad is grad for find, grad in self.gradients) and self._laid_out(arguments)
+
+    def hooked(self, arguments: Sequence[Tensor]) -> bool:
+        """Whether there is a hook where gradients may come by."""
+        now = HOOKINGS[0]
+        if now and any(a._gn is LEAF and hooked(a) for a in arguments):
+            return True
+        if now != self.hookings[0]:
+            if any(hooked(tensor) for tensor, _ in self.recorded):
+                return True
+            self.hookings[0] = now
+        return False
 
     def _passes(self, arguments: Sequence[Tensor]) -> bool:
         """Whether the graphs are there that the program goes back through."""
