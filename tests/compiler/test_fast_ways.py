@@ -215,3 +215,93 @@ def test_memory_that_is_exchanged_and_gradients_that_are_gone() -> None:
             np.testing.assert_allclose(found.numpy(), total)
         else:
             np.testing.assert_allclose(found.detach().numpy(), w.detach().numpy())
+
+
+# -- back through the graphs of other calls --------------------------------------------------------------------------------------
+
+
+def in_two(model: Any, rule: Any) -> tuple[Any, Any]:
+    def forward(x: Any, y: Any) -> Any:
+        hidden = model(x)
+        return F.mse_loss(hidden, y), hidden
+
+    def update(loss: Any) -> Any:
+        rule.zero_grad()
+        loss.backward()
+        rule.step()
+        return loss.detach() * 2
+
+    return forward, update
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_back_through_another_call_is_quick(optimizer: str) -> None:
+    def after(wrap: Any) -> Any:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
+        rule = getattr(torch.optim, optimizer)(model.parameters(), lr=0.05)
+        forward, update = map(wrap, in_two(model, rule))
+        found = []
+        for k in range(16):
+            if k == 8 and wrap is Counted:
+                forward.long = update.long = 0
+            loss, hidden = forward(torch.randn(6, 4), torch.randn(6, 2))
+            found += [hidden, update(loss)]
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            update(loss)
+        return [found, [*model.parameters()]], (forward, update)
+
+    (expected, _), (found, runs) = after(lambda f: f), after(Counted)
+    agree(expected, found)
+    assert [run.long for run in runs] == [0, 1]
+
+
+def test_what_is_looked_at_in_another_call_s_graph() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    scale = torch.tensor([3.0, 4.0])
+    forward, back = Counted(lambda x: (w * scale * x).sum()), Counted(lambda loss: loss.backward())
+
+    def gradient(loss: Any) -> list[float]:
+        w.grad = None
+        back(loss)
+        return w.grad.tolist()
+
+    for _ in range(4):
+        assert gradient(forward(torch.ones(2))) == [3.0, 4.0]
+    back.long = 0
+    assert gradient(forward(torch.full((2,), 2.0))) == [6.0, 8.0]
+    assert back.long == 0
+    loss = forward(torch.ones(2))
+    scale.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        back(loss)
+    assert gradient(forward(torch.ones(2))) == [4.0, 5.0]
+    loss = forward(torch.ones(2))
+    loss.grad_fn.register_prehook(lambda g: (g[0] * 10,))
+    assert gradient(loss) == [40.0, 50.0]
+    assert gradient((w * 7).sum()) == [7.0, 7.0]
+    handle = w.register_hook(lambda g: g * 2)
+    assert gradient(forward(torch.ones(2))) == [8.0, 10.0]
+    handle.remove()
+    assert gradient(forward(torch.ones(2))) == [4.0, 5.0]
+
+
+def test_a_graph_and_a_branch() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    forward = Counted(lambda x: ((w * x).square().sum(), (w * x).sum()))
+
+    def some(a: Any, b: Any) -> Any:
+        w.grad = None
+        if b > 1:
+            a.backward()
+            return w.grad * 1
+        b.backward()
+        return w.grad * 3
+
+    run = Counted(some)
+    xs = [torch.tensor(v) for v in ([1.0, 2.0], [0.1, 0.2], [-1.0, 0.5], [3.0, 0.0])]
+    for _ in range(5):
+        run.long = 0
+        for x in xs:
+            agree(some(*forward(x)), run(*forward(x)))
+    assert run.long == 0

@@ -81,3 +81,17 @@ def test_a_hook_and_a_branch() -> None:
     w.register_hook(doubled)
     for _ in range(3):
         assert [run(x).tolist() for x in xs] == [[2.0, 2.0], -3.0]
+
+
+def test_a_hook_on_what_made_an_argument() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+
+    def slope(h: Any) -> Any:
+        return torch.autograd.grad((h * h).sum(), h)[0]
+
+    run = Compiled(slope)
+    for k in range(9):
+        h = w * 1
+        if k in (4, 6):
+            h.register_hook(lambda g: g * 10)
+        assert run(h).tolist() == slope(h).tolist()

@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.epoch import HOOKINGS, hooked
+from ..core.backward import check_saved
+from ..core.epoch import HOOKINGS
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
 from ..core.mutation import LAST, UNTOLD, Steps, root, written_by_step
-from ..core.node import LEAF, Slot, next_order
+from ..core.node import HOOKED, HOOKS, LEAF, Slot, next_order
 from ..core.tensor import Tensor, new
 from ..utils import _pytree as pytree
 from .capture.capture import Element, Marked, Place
-from .capture.joint import node_of
+from .capture.earlier import Passed, Path, Saved, same_memory, watched
+from .capture.joint import CompiledBackward, node_of
 from .capture.reads import Surroundings
 from .capture.staged import Ways
 from .capture.trace import CALL
@@ -228,27 +230,69 @@ class Text:
         """The plan by which a program runs, where that is one native call whose arguments and results can be written out."""
         plan = getattr(run, "plan", None)
         record = variant.record
-        simple = not (record.places or record.passed) and all(g.kind in (VALUE, NUMBER) for g in record.given)
+        simple = not record.places and all(g.kind in (VALUE, NUMBER) or isinstance(g.kind, Saved) for g in record.given)
         return None if plan is None or not simple or not plan.straight() or _unusual_leaves(variant) else plan
 
     def _conditions(self, looked_at: Container[Any]) -> Iterator[str]:
         """Each is true where the form is not the one for a call; shapes of the arguments ``looked_at`` are compared anyway."""
         variant = self.variant
-        self.space |= {"HOOKINGS": HOOKINGS, "hooked": hooked}
+        self.space |= {"HOOKINGS": HOOKINGS, "HOOKED": HOOKED, "watched": watched}
         yield f"HOOKINGS[0] != {self.named(variant.hookings)}[0] and {self.named(variant)}.hooked(())"
         for name, a in zip(self.tensors, self.given, strict=True):
-            if a._gn is LEAF:
-                yield f"HOOKINGS[0] and hooked({name})"
+            if a._gn is not None:
+                yield f"(HOOKINGS[0] or HOOKED) and watched({name})"
         yield from self._distinct()
         for k, tensor in variant.shared:
             yield f"{self.tensors[k]} is not {self.named(tensor)}"
         yield from self._shapes([k for k in range(len(self.tensors)) if k not in looked_at])
         for tensor, requires in variant.recorded:
             yield f"{self.named(tensor)}._gn is {'' if requires else 'not '}None"
+        for passed, find in variant.passed:
+            yield from self._passed(passed, find)
         for find, grad in variant.gradients:
             yield f"{self._tensor(find)}._grad is not {self.named(grad)}"
         for find in variant.added:  # this one, as long as it stays; others go the long way
             yield f"{self._tensor(find)}._grad is not {self.named(find(self.given)._grad)}"
+
+    def _passed(self, passed: Passed, find: Any) -> Iterator[str]:
+        """As :meth:`.capture.earlier.Passed.same` and ``enter``: a node from before the call that the function goes back through."""
+        source = self.variant.source
+        node, saved = self._node(find, passed.path)
+        self.space |= {"CompiledBackward": CompiledBackward, "HOOKS": HOOKS, "LAST": LAST, "check_saved": check_saved}
+        joint = self.named(passed.joint)
+        yield f"type({node} := {self._node_of(find, passed.path)}) is not CompiledBackward or {node}.joint is not {joint}"
+        yield f"({saved} := {node}.saved) is None or HOOKED and {node} in HOOKS"
+        for argument, index in passed.outputs:
+            name = self._tensor(source(argument))
+            yield f"{name}._gn.index != {index} or {name}._gn.node is not {node}"
+        always = [was if isinstance(was, Tensor) and source(was).position is None else None for was in passed.edges]
+        for k, was in enumerate(passed.edges):
+            edge = f"{node}.edges[{k}]"
+            if isinstance(was, Tensor) and always[k] is None:
+                yield f"{edge} is not {self._tensor(source(was))}"
+            elif isinstance(was, tuple):
+                yield f"{edge}.node is not {self._node_of(find, was[0])} or {edge}.index != {was[1]}"
+        if any(a is not None for a in always):
+            edges = f"{node}.edges" if len(always) == sum(a is not None for a in always) else self._picked(node, always)
+            yield f"not all(map(_is, {edges}, {self.named([a for a in always if a is not None])}))"
+        for k, tensor in passed.shared:
+            self.space["same_memory"] = same_memory
+            value = f"{self._tensor(source(tensor))}._value"
+            yield f"{saved}[{k}] is not {value} and not same_memory({saved}[{k}], {value})"
+        yield f"LAST.order < {node}.order and check_saved({node})"
+
+    def _picked(self, node: str, always: Sequence[Any]) -> str:
+        return f"[{', '.join([f'{node}.edges[{k}]' for k, a in enumerate(always) if a is not None])}]"
+
+    def _node(self, find: Any, path: Path) -> tuple[str, str]:
+        """The names of a node of a tensor's graph, and of what it saved."""
+        key = (find.position, id(find.tensor) if find.position is None else 0, path)
+        name = self.found.setdefault(key, f"n{len(self.found)}")
+        return name, f"{name}_saved"
+
+    def _node_of(self, find: Any, path: Path) -> str:
+        """An expression for it."""
+        return ".".join([f"{self._tensor(find)}._gn.node", *[f"edges[{k}].node" for k in path]])
 
     def _distinct(self) -> Iterator[str]:
         """Two arguments that are one tensor are another case where something happens to tensors."""
@@ -337,6 +381,8 @@ class Text:
 
     def _input(self, find: Finder) -> tuple[str, Any]:
         """(the name of an input's array, the array where it is always the same one, which is looked at)."""
+        if isinstance(find.kind, Saved):
+            return f"{self._node(find, find.kind.path)[1]}[{find.kind.number}]", None
         name = self.found.setdefault((find.position, id(find.tensor)), f"v{len(self.found)}")
         value = None if find.position is not None else self._object(find)._value
         if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned and value.dtype is np.dtype(value.dtype.type):
@@ -373,6 +419,9 @@ class Text:
             self.space["written_by_step"] = written_by_step
             values = [self.values[k] if s is None else self.named(s) for k, s in zip(variant.stored, stored, strict=True)]
             self._then(f"written_by_step([{', '.join(values)}], 'a compiled program')")
+        for passed, find in variant.passed:
+            if passed.freed:
+                self._then(f"{self._node(find, passed.path)[0]}.saved = None")
         for find in variant.cleared:
             self._then(f"{self._tensor(find)}._grad = None")
         for find, gradient, place in variant.rebound:

@@ -12,7 +12,7 @@ import numpy as np
 from ...core.epoch import hooked
 from ...core.generator import default_generator
 from ...core.mutation import PACKAGE
-from ...core.node import HOOKED, LEAF, Node
+from ...core.node import HOOKED, HOOKS, LEAF, Node
 from ...core.tensor import Tensor, new
 from ...utils import _pytree as pytree
 from ..program.ir import Program, row_major
@@ -245,8 +245,8 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
     """What stays after the call; None (and the reason noted) where something stays that a later call could not renew."""
     used = [t for t, _, mine in recorder.swapped if mine._cell is not None]
     histories = [h for (_, _, mine), h in zip(recorder.swapped, recorder.histories, strict=True) if mine._cell is not None]
-    reached = any(h is not None and h is not LEAF for h in histories)  # graphs from before, whose nodes may have hooks
-    if (HOOKED if reached else HOOKED.keys() - recorder.hooked) or any(map(hooked, used)):
+    before_it = [h.node if h.is_slot else h for h in histories if h is not None and h is not LEAF]  # others are looked at when gone through
+    if HOOKED.keys() - recorder.hooked or (HOOKED and any(node in HOOKS for node in before_it)) or any(map(hooked, used)):
         recorder.note("a hook is called on the way")
         return None
     left = _Left(recorder)

@@ -15,7 +15,7 @@ import numpy as np
 from ...core.backward import check_saved
 from ...core.epoch import hooked
 from ...core.mutation import LAST, root
-from ...core.node import HOOKED, LEAF
+from ...core.node import HOOKED, HOOKS, LEAF
 from ...core.tensor import Tensor, wrap
 from ..program.ir import Node
 from . import build
@@ -54,7 +54,7 @@ class Passed(NamedTuple):
     def same(self, argument: Tensor, find: Any) -> bool:
         """Whether there is such a node at a call; ``find`` gives the call's tensors for those of the capture."""
         node = node_at(argument, self.path)
-        if type(node) is not CompiledBackward or node.joint is not self.joint or node.saved is None or node in HOOKED:
+        if type(node) is not CompiledBackward or node.joint is not self.joint or node.saved is None or node in HOOKS:
             return False
         if any(_split(find(a)._gn) != (node, index) for a, index in self.outputs):
             return False
@@ -67,7 +67,7 @@ class Passed(NamedTuple):
                     return False
             elif edge is None or edge.is_leaf_edge or _split(edge) != (node_at(argument, was[0]), was[1]):
                 return False
-        return all(_same_memory(node.saved[k], find(tensor)._value) for k, tensor in self.shared)
+        return all(same_memory(node.saved[k], find(tensor)._value) for k, tensor in self.shared)
 
     def enter(self, argument: Tensor) -> None:
         """RuntimeError where something that it saved was overwritten since."""
@@ -79,6 +79,12 @@ class Passed(NamedTuple):
         """The walk has been there."""
         if self.freed:
             node_at(argument, self.path).saved = None
+
+
+def watched(tensor: Tensor) -> bool:
+    """Whether there are hooks on a tensor, or on the node that made it."""
+    place = tensor._gn
+    return hooked(tensor) if place is LEAF else bool(HOOKED) and place is not None and _split(place)[0] in HOOKS
 
 
 def _split(edge: Any) -> tuple[Any, int]:
@@ -98,7 +104,8 @@ def saved_at(argument: Tensor, kind: Saved) -> Any:
     return node_at(argument, kind.path).saved[kind.number]
 
 
-def _same_memory(a: Any, b: Any) -> bool:
+def same_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays are the same elements in memory."""
     if a is b:
         return True
     if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)) or a.shape != b.shape or a.strides != b.strides or a.dtype != b.dtype:
@@ -118,7 +125,7 @@ class Earlier:
 
     def walk(self, nodes: Sequence[Any], keep: bool) -> str:
         """The function goes back through these nodes; why that cannot be recorded, or nothing."""
-        if not all(type(n) is CompiledBackward and n.saved is not None and n not in HOOKED for n in nodes):
+        if not all(type(n) is CompiledBackward and n.saved is not None and n not in HOOKS for n in nodes):
             return UNCOMPILED
         for node in nodes:
             if id(node) not in self.paths:
@@ -148,7 +155,7 @@ class Earlier:
     def _holder(self, value: Any) -> Tensor | None:
         """The tensor in whose memory a saved array lies, if every call finds it."""
         for tensor, raw in self.recorder.roots.get(id(root(value)), ()):
-            if self._known(tensor) and _same_memory(raw, value) and type(tensor._value) is Captured:
+            if self._known(tensor) and same_memory(raw, value) and type(tensor._value) is Captured:
                 return tensor
         return None
 
@@ -181,4 +188,4 @@ def _paths(arguments: Sequence[Tensor]) -> dict[int, tuple[Tensor, Path]]:
     return found
 
 
-__all__ = ["Earlier", "Passed", "Saved", "saved_at"]
+__all__ = ["Earlier", "Passed", "Path", "Saved", "same_memory", "saved_at", "watched"]

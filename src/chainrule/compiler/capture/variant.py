@@ -11,13 +11,13 @@ import numpy as np
 from ...core.epoch import HOOKINGS, hooked
 from ...core.inference import mark
 from ...core.mutation import root, written_by_step
-from ...core.node import LEAF, Slot
+from ...core.node import HOOKED, Slot
 from ...core.op import edge_of
 from ...core.tensor import Tensor, new, wrap
 from ...utils import _pytree as pytree
 from ..program.ir import Program
 from .capture import Element, Marked, Place, Record, Same
-from .earlier import Saved, saved_at
+from .earlier import Saved, saved_at, watched
 from .joint import Joint, node_of
 from .ready import Engine, Ready, Run
 from .recorder import settled
@@ -107,10 +107,11 @@ class Variant:
     def hooked(self, arguments: Sequence[Tensor]) -> bool:
         """Whether there is a hook where gradients may come by."""
         now = HOOKINGS[0]
-        if now and any(a._gn is LEAF and hooked(a) for a in arguments):
+        if (now or HOOKED) and any(map(watched, arguments)):
             return True
         if now != self.hookings[0]:
-            if any(hooked(tensor) for tensor, _ in self.recorded):
+            edges = [edge for p, _ in self.passed for edge in p.edges if isinstance(edge, Tensor)]
+            if any(map(hooked, [*[tensor for tensor, _ in self.recorded], *edges])):
                 return True
             self.hookings[0] = now
         return False
@@ -118,9 +119,13 @@ class Variant:
     def _passes(self, arguments: Sequence[Tensor]) -> bool:
         """Whether the graphs are there that the program goes back through."""
         try:
-            return all(p.same(find(arguments), lambda t: _source(t, self._position)(arguments)) for p, find in self.passed)
+            return all(p.same(find(arguments), lambda t: self.source(t)(arguments)) for p, find in self.passed)
         except (AttributeError, LookupError):  # another graph, which is shorter
             return False
+
+    def source(self, tensor: Tensor) -> Source:
+        """How a call finds a tensor."""
+        return _source(tensor, self._position)
 
     def _laid_out(self, arguments: Sequence[Tensor]) -> bool:
         if any(arguments[k] is not tensor for k, tensor in self.shared):
