@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from chainrule.compiler.native.emitter import Module, vec
+from chainrule.compiler.native.jit import compile_text
 from chainrule.compiler.native.target import Target, host, restricted
-from chainrule.compiler.native.vmath import ROWS, ULPS
+from chainrule.compiler.native.vmath import FUNCTIONS, ROWS, ULPS
 from tests.compiler.vector_functions import ELEMENTS, TWO, runner, ulps
 
 WIDE = np.longdouble
@@ -196,3 +199,26 @@ def test_erf_ends_at_one(target: Target, lanes: int) -> None:
     assert (erf(far) == 1).all() and (erf(-far) == -1).all()
     x = np.linspace(0, 4, 200_000).astype(np.float32)
     assert np.diff(erf(x)).min() >= -np.spacing(np.float32(1)), "a step down by more than a rounding"
+
+
+@pytest.mark.parametrize("element", ELEMENTS)
+def test_sine_and_cosine_of_one_argument_reduce_it_once(element: str) -> None:
+    """In one block: what was computed in another one may not have been."""
+    module = Module(host())
+    f = module.function("both", "ptr %x, ptr %y, i1 %again", linkage="")
+    type_ = vec(element, 2)
+    x = f.load(type_, "%x")
+    f.store(type_, FUNCTIONS["sin"](f, type_, x), "%y")
+    f.store(type_, FUNCTIONS["cos"](f, type_, x), f.gep("%y", 2, element))
+    f.when("%again", lambda: f.store(type_, FUNCTIONS["sin"](f, type_, x), f.gep("%y", 4, element)))
+    f.store(type_, FUNCTIONS["cos"](f, type_, x), f.gep("%y", 6, element))
+    f.ret()
+    assert sum("call {" in line for line in f.lines) == 3
+    library = compile_text(module.text(), host())  # the code lives as long as it
+    call = library.function("both", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_bool)
+    given, out = np.array([0.5, 1e9], ELEMENTS[element]), np.zeros(8, ELEMENTS[element])
+    for again in (False, True):
+        call(given.ctypes.data, out.ctypes.data, again)
+        wide = given.astype(np.longdouble)
+        expected = [np.sin(wide), np.cos(wide), np.sin(wide) if again else np.zeros(2), np.cos(wide)]
+        np.testing.assert_allclose(out, np.concatenate(expected).astype(out.dtype), rtol=1e-6 if element == "float" else 1e-15)

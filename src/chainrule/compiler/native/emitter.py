@@ -182,6 +182,7 @@ class Emitter:
         self.result = result
         self.lines: list[str] = []
         self.block = "entry"
+        self.known: dict[Any, Any] = {}  # what has been computed in this block and may be wanted again, by whatever its maker knows it by
         self._count = 0
 
     def text(self) -> str:
@@ -209,6 +210,7 @@ class Emitter:
         """Begin a block."""
         self.lines.append(name + ":")
         self.block = name
+        self.known = {}
 
     def jump(self, name: str) -> None:
         self.do(f"br label %{name}")

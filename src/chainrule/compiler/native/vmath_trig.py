@@ -167,20 +167,28 @@ def _signed(y: Lanes, q: Lanes) -> Lanes:
     return (y.bits() ^ ((q & 2) << (y.width - 2))).number(y.element)
 
 
+def _on_circle(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """(sine and cosine of what x is reduced to, the quarter turns): sine and cosine of one argument are often wanted together."""
+    key = (_on_circle, x.type, x.name)
+    found: tuple[Lanes, Lanes, Lanes] | None = x.f.known.get(key)
+    if found is None:
+        r, low, q = reduced(x)
+        found = x.f.known[key] = (_sine(r, low), _cosine(r, low), q)
+    return found
+
+
 def sin(x: Lanes) -> Lanes:
-    r, low, q = reduced(x)
-    y = _signed(where(_odd(q), _cosine(r, low), _sine(r, low)), q)
-    return where(x.equals(0.0), x, y)
+    s, c, q = _on_circle(x)
+    return where(x.equals(0.0), x, _signed(where(_odd(q), c, s), q))
 
 
 def cos(x: Lanes) -> Lanes:
-    r, low, q = reduced(x)
-    return _signed(where(_odd(q), _sine(r, low), _cosine(r, low)), q + 1)
+    s, c, q = _on_circle(x)
+    return _signed(where(_odd(q), s, c), q + 1)
 
 
 def _tan(x: Lanes) -> Lanes:
-    r, low, q = reduced(x)
-    s, c = _sine(r, low), _cosine(r, low)
+    s, c, q = _on_circle(x)
     odd = _odd(q)
     y = where(odd, -c, s) / where(odd, s, c)
     return where(x.equals(0.0), x, y)
