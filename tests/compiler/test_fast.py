@@ -424,3 +424,46 @@ def test_numbers_that_a_step_counts_are_replaced_by_the_fast_function(monkeypatc
     run(x)
     assert int(counted) == before + 2
     assert optimizer.state[parameter]["step"] is counted
+
+
+def test_attributes_that_are_set_to_what_they_are_change_nothing() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
+    model[0].factor = 2.0
+    run = settled(Counted(lambda x: model(x) * model[0].factor), torch.ones(1, 2))
+    for k in range(8):
+        model.train(k % 2 == 0)
+        run(torch.ones(1, 2))
+    run.long = 0
+    for k in range(4):
+        model.train(k % 2 == 0)
+        model[0].factor = float("2.0")  # equal, and another object
+        run(torch.ones(1, 2))
+    assert run.long == 0
+    model.eval()
+    plain = run(torch.ones(1, 2))
+    model[0].factor = 3.0
+    np.testing.assert_allclose(run(torch.ones(1, 2)).detach().numpy(), plain.detach().numpy() * 1.5, rtol=1e-6)
+    model[0].renamed = model[0].__dict__.pop("factor")
+    with pytest.raises(AttributeError, match="factor"):
+        run(torch.ones(1, 2))
+
+
+@pytest.mark.parametrize("option", ["lr", "weight_decay", "momentum"])
+def test_options_of_an_optimizer_that_change_between_calls(option: str) -> None:
+    def after(wrap: Any) -> Any:
+        w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        rule = torch.optim.SGD([w], lr=0.1, momentum=0.5, weight_decay=0.1)
+
+        def step(x: Any) -> Any:
+            rule.zero_grad()
+            (w * x).sum().backward()
+            rule.step()
+            return w * 1
+
+        run, found = wrap(step), []
+        for k in range(12):
+            rule.param_groups[0][option] = 0.1 + 0.01 * (k // 2)
+            found += run(torch.full((2,), k + 1.0)).tolist()
+        return found
+
+    np.testing.assert_allclose(after(Compiled), after(lambda f: f), rtol=1e-5)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-EPOCH: list[int] = [0]
+# How often, and how often of that it was an optimizer's option.
+EPOCH: list[int] = [0, 0]
 
 # How often a hook was put on a leaf.
 HOOKINGS: list[int] = [0]
@@ -39,6 +40,7 @@ def _noting(change: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(change)
     def noted(self: Noted, *args: Any, **kwargs: Any) -> Any:
         turned()
+        EPOCH[1] += 1
         return change(self, *args, **kwargs)
 
     return noted

@@ -256,21 +256,18 @@ class Surroundings:
 
     def _attributes(self) -> None:
         """The default dtype, and what modules have: looked at when one of them has been set (``train()`` and ``eval()`` do)."""
-        modules = [(m, self._varying(vars(m))) for m in self._modules.values()]
-        groups = [(g, self._varying(g)) for g in self._groups]
-
-        def look() -> list[Any]:
-            options = [_options(g, varying) for g, varying in groups]
-            return [defaults.floating, *[_shown(m, varying) for m, varying in modules], *options]
-
-        found = look()
+        modules = [_Held(vars(m), self._varying(vars(m))) for m in self._modules.values()]
+        groups = [_Held(g, self._varying(g)) for g in self._groups]
+        floating = defaults.floating
         epoch = EPOCH.copy()
 
         def moved() -> bool:
-            now = EPOCH[0]
-            if look() != found:
+            now, options = EPOCH
+            if options != epoch[1] and not all(held.same() for held in groups):
                 return True
-            epoch[0] = now
+            if now - options != epoch[0] - epoch[1] and not (defaults.floating is floating and all(held.same() for held in modules)):
+                return True
+            epoch[:] = now, options
             return False
 
         self.conditions.append(f"{self._named(EPOCH)}[0] != {self._named(epoch)}[0] and {self._named(moved)}()")
@@ -415,13 +412,38 @@ def _ours(name: str) -> bool:
     return name.partition(".")[0] in ("chainrule", "torch")
 
 
-def _shown(module: Any, varying: frozenset[Any]) -> list[Any]:
-    """A module's attributes, and what its tables of parameters, children and hooks hold."""
-    return [
-        (name, _mark(v), [(k, id(x)) for k, x in v.items()] if isinstance(v, dict) else None)
-        for name, v in vars(module).items()
-        if name not in varying
-    ]
+class _Held:
+    """What a dictionary of attributes or options holds, but for the numbers that vary, and the tables in it."""
+
+    def __init__(self, holder: dict[str, Any], varying: frozenset[Any]) -> None:
+        self.holder = holder
+        self.varying = varying
+        self.names = [*holder]
+        self.values = [*holder.values()]
+        self.places = [k for k, name in enumerate(self.names) if name in varying]
+        tables = [v for name, v in holder.items() if isinstance(v, dict) and name not in varying]
+        self.tables = [_Held(v, frozenset()) for v in tables if v]
+        self.empty = [v for v in tables if not v]
+        self.shown = self._shown()
+
+    def _shown(self) -> list[Any]:
+        return [
+            (name, _mark(v), [(k, id(x)) for k, x in v.items()] if isinstance(v, dict) else None)
+            for name, v in self.holder.items()
+            if name not in self.varying
+        ]
+
+    def same(self) -> bool:
+        """Whether it is all as it was."""
+        return self._identical() or self._shown() == self.shown
+
+    def _identical(self) -> bool:
+        if [*self.holder] != self.names or any(self.empty):
+            return False
+        now = [*self.holder.values()]
+        for k in self.places:
+            now[k] = self.values[k]
+        return all(map(operator.is_, now, self.values)) and all(table._identical() for table in self.tables)
 
 
 def _slots(value: Any) -> list[Any]:
@@ -429,10 +451,6 @@ def _slots(value: Any) -> list[Any]:
     declared = [vars(kind).get("__slots__", ()) for kind in type(value).__mro__]
     names = [n for given in declared for n in ((given,) if isinstance(given, str) else given)]
     return [getattr(value, n, None) for n in names if n not in ("__dict__", "__weakref__")]
-
-
-def _options(group: Noted, varying: frozenset[Any]) -> list[Any]:
-    return [(name, _mark(v)) for name, v in group.items() if name not in varying]
 
 
 def _mark(value: Any) -> Any:

@@ -93,7 +93,8 @@ class Module(HookMethods, StateMethods):
 
     def __setattr__(self, name: str, value: Any) -> None:
         d = self.__dict__
-        EPOCH[0] += 1
+        if d.get(name, d) is not value:  # else nothing changes: ``train()`` of what is training
+            EPOCH[0] += 1
         params = d.get("_parameters")
         if isinstance(value, Parameter):
             self._require_init(params, "parameters")
