@@ -7,6 +7,7 @@ many bits of 2/π as they need (Payne and Hanek), in a function of its own that 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from .emitter import Module, mangled, vec
 from .lanes import Lanes, any_lane, fma, in_double, polynomial, quick_two_sum, two_product, two_sum, where
@@ -21,14 +22,10 @@ def reduced(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     near = _reduced_near(x)
     far = _far(x)
     f = x.f
-    whole = vec(x.whole, x.lanes)
 
     def slow() -> list[str]:
-        name = _far_function(f.module, x.type)
-        kind = f"{{ {x.type}, {x.type}, {whole} }}"
-        result = f.call(name, f"{x.type} {x.name}", result=kind)
-        found = [f.op(f"extractvalue {kind} {result}, {k}") for k in range(3)]
-        return [where(far, Lanes(f, t.type, n), t).name for n, t in zip(found, near, strict=True)]
+        found = _called(_far_function(f.module, x), x)
+        return [where(far, n, t).name for n, t in zip(found, near, strict=True)]
 
     names = f.when(any_lane(far), slow, [(t.type, t.name) for t in near])
     r, low, q = [Lanes(f, t.type, n) for n, t in zip(names, near, strict=True)]
@@ -57,24 +54,44 @@ def _reduced_near(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     return r.cast("fptrunc", "float"), x.like(0.0), q.cast("trunc", "i32")
 
 
-def _far_function(module: Module, type_: str) -> str:
+def _types(x: Lanes) -> list[str]:
+    """Of two numbers and an integer in each lane."""
+    return [x.type, x.type, vec(x.whole, x.lanes)]
+
+
+def _called(name: str, x: Lanes) -> list[Lanes]:
+    """What a function of three results gives for x."""
+    kind = f"{{ {', '.join(_types(x))} }}"
+    result = x.f.call(name, f"{x.type} {x.name}", result=kind)
+    return [Lanes(x.f, t, x.f.op(f"extractvalue {kind} {result}, {k}")) for k, t in enumerate(_types(x))]
+
+
+def _open(module: Module, name: str, x: Lanes, attributes: str = "nounwind") -> Lanes:
+    """Begin such a function: its argument."""
+    kind = f"{{ {', '.join(_types(x))} }}"
+    f = module.function(name, f"{x.type} %x", result=kind, attributes=attributes)
+    return Lanes(f, x.type, "%x")
+
+
+def _close(results: Sequence[Lanes]) -> None:
+    f, value = results[0].f, "poison"
+    for k, r in enumerate(results):
+        value = f.op(f"insertvalue {f.result} {value}, {r.type} {r.name}, {k}")
+    f.ret(value)
+
+
+def _far_function(module: Module, like: Lanes) -> str:
     """The reduction of all lanes, one after the other."""
-    name = f"reduce_far_{mangled(type_)}"
+    name = f"reduce_far_{mangled(like.type)}"
     if module.has(name):
         return name
-    f = module.function(name, f"{type_} %x", result="")
-    x = Lanes(f, type_, "%x")
-    whole = vec(x.whole, x.lanes)
-    kind = f.result = f"{{ {type_}, {type_}, {whole} }}"
-    f.head = f"define internal {kind} @{name}({type_} %x) nounwind noinline"
-    one = _far_scalar(module)
-    outs = [type_, type_, whole]
+    x = _open(module, name, like, "nounwind noinline")
+    f, type_, outs = x.f, x.type, _types(x)
 
     def lane(i: str, made: list[str]) -> list[str]:
         value = Lanes(f, x.element, "%x" if x.lanes == 1 else f.op(f"extractelement {type_} %x, i64 {i}"))
         wide = value if x.element == "double" else value.cast("fpext", "double")
-        result = f.call(one, f"double {wide.name}", result=_TRIPLE)
-        found = [f.op(f"extractvalue {_TRIPLE} {result}, {k}") for k in range(3)]
+        found = [r.name for r in _called(_far_scalar(module, wide), wide)]
         if x.element == "float":
             found = [f.cast("fptrunc", "double", v, "float") for v in found[:2]] + [f.cast("trunc", "i64", found[2], "i32")]
         if x.lanes == 1:
@@ -83,26 +100,18 @@ def _far_function(module: Module, type_: str) -> str:
         return [f.op(f"insertelement {t} {m}, {e} {v}, i64 {i}") for t, m, e, v in zip(outs, made, elements, found, strict=True)]
 
     values = f.loop(0, x.lanes, 1, lane, [(t, "zeroinitializer" if x.lanes > 1 else "0" if t[0] == "i" else "0.0") for t in outs])
-    result = "poison"
-    for k, (t, v) in enumerate(zip(outs, values, strict=True)):
-        result = f.op(f"insertvalue {kind} {result}, {t} {v}, {k}")
-    f.ret(result)
+    _close([Lanes(f, t, v) for t, v in zip(outs, values, strict=True)])
     return name
 
 
-_TRIPLE = "{ double, double, i64 }"
-
-
-def _far_scalar(module: Module) -> str:
+def _far_scalar(module: Module, like: Lanes) -> str:
     """One double: the 192 bits of 2/π that matter times its 53 bits, of which the product's whole multiples of 4 drop out."""
     name = "reduce_far_one"
     if module.has(name):
         return name
     table = module.table("i64", TWO_OVER_PI)
-    f = module.function(name, "double %x", result="")
-    f.result = _TRIPLE
-    f.head = f"define internal {_TRIPLE} @{name}(double %x) nounwind noinline"
-    x = Lanes(f, "double", "%x")
+    x = _open(module, name, like, "nounwind noinline")
+    f = x.f
     bits = x.abs().bits()
     mantissa = (bits & (2**52 - 1)) | 2**52
     start = (bits >> 52) - (1075 - 62)  # where the window begins: its first bit has weight 2 in x·2/π
@@ -134,9 +143,7 @@ def _far_scalar(module: Module) -> str:
     flip = (x.bits() < 0) ^ negative
     r, rest = where(flip, -r, r), where(flip, -rest, rest)
     q = where(x.bits() < 0, -q, q)
-    result = f.op(f"insertvalue {_TRIPLE} poison, double {r.name}, 0")
-    result = f.op(f"insertvalue {_TRIPLE} {result}, double {rest.name}, 1")
-    f.ret(f.op(f"insertvalue {_TRIPLE} {result}, i64 {q.name}, 2"))
+    _close([r, rest, q])
     return name
 
 
@@ -170,11 +177,25 @@ def _signed(y: Lanes, q: Lanes) -> Lanes:
 def _on_circle(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     """(sine and cosine of what x is reduced to, the quarter turns): sine and cosine of one argument are often wanted together."""
     key = (_on_circle, x.type, x.name)
-    found: tuple[Lanes, Lanes, Lanes] | None = x.f.known.get(key)
+    found: Sequence[Lanes] | None = x.f.known.get(key)
     if found is None:
-        r, low, q = reduced(x)
-        found = x.f.known[key] = (_sine(r, low), _cosine(r, low), q)
-    return found
+        found = _circle(x) if x.element == "float" else _called(_circle_function(x.f.module, x), x)
+        x.f.known[key] = found
+    s, c, q = found
+    return s, c, q
+
+
+def _circle(x: Lanes) -> list[Lanes]:
+    r, low, q = reduced(x)
+    return [_sine(r, low), _cosine(r, low), q]
+
+
+def _circle_function(module: Module, like: Lanes) -> str:
+    """The same as a function: that of doubles is long."""
+    name = f"circle_{mangled(like.type)}"
+    if not module.has(name):
+        _close(_circle(_open(module, name, like)))
+    return name
 
 
 def sin(x: Lanes) -> Lanes:
