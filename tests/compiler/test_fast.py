@@ -14,7 +14,7 @@ pytest.importorskip("llvmlite")
 
 import chainrule as torch
 from chainrule.compiler.capture.variant import Variant
-from chainrule.compiler.front import Compiled
+from chainrule.compiler.front import LIMIT, Compiled
 
 
 class Counted(Compiled):
@@ -467,3 +467,67 @@ def test_options_of_an_optimizer_that_change_between_calls(option: str) -> None:
         return found
 
     np.testing.assert_allclose(after(Compiled), after(lambda f: f), rtol=1e-5)
+
+
+def test_tensors_that_are_not_contiguous_take_the_short_way() -> None:
+    w = torch.arange(9.0).reshape(3, 3).t()
+    into = torch.zeros(3, 4)[:, ::2]
+
+    def scaled(x: Any) -> Any:
+        into.add_(x[:, :2])
+        return w * x
+
+    run = settled(Counted(scaled), torch.arange(12.0).reshape(3, 4)[:, 1:])
+    for other in (torch.ones(3, 4)[:, 1:], torch.ones(3, 3), torch.ones(3, 5)[:, 2:], torch.arange(12.0).reshape(3, 4)[:, 1:]):
+        before = into.clone()
+        assert torch.equal(run(other), w * other)
+        assert torch.equal(into, before + other[:, :2])
+    assert run.long == 2
+    w.data = torch.arange(9.0).reshape(3, 3)  # of as many elements in memory, in another order
+    for _ in range(3):
+        assert torch.equal(run(torch.ones(3, 4)[:, 1:]), w)
+
+
+def test_gradients_that_are_others_after_each_step_take_the_short_way() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    run = Counted(lambda x: (w * x).sum().backward())
+    for k in range(40):
+        if k == 20:
+            run.long = 0
+        run(torch.full((2,), k + 1.0))
+        if k % 4 == 3:
+            assert w.grad.tolist() == [4.0 * k - 2] * 2
+            w.grad = None
+    assert run.long == 0
+
+
+def test_an_optimizer_s_state_that_is_loaded_uses_up_no_programs() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    rule = torch.optim.Adam([w], lr=0.1)
+
+    def step(x: Any) -> Any:
+        rule.zero_grad()
+        (w * x).square().sum().backward()
+        rule.step()
+        return w * 1
+
+    run = Compiled(step)
+    for _ in range(3 * LIMIT):
+        run(torch.ones(2))
+        rule.load_state_dict(copy.deepcopy(rule.state_dict()))
+    assert 1 <= len(run.programs()) <= 2
+    before = len(run.programs())
+    run(torch.ones(2))
+    run(torch.ones(2))
+    assert len(run.programs()) == before
+    assert rule.state[w]["step"].item() == 3 * LIMIT + 2
+
+
+def test_memory_that_is_exchanged_now_and_then() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    run = Counted(lambda x: (w * x).sum())
+    for k in range(12):
+        w.data = torch.tensor([1.0, 2.0]) * k
+        for _ in range(40):
+            assert run(torch.ones(2)).item() == 3 * k
+    assert run.long < 12 * 20

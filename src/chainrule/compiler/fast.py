@@ -29,7 +29,7 @@ from .capture.reads import Surroundings
 from .capture.staged import Ways
 from .capture.trace import CALL
 from .capture.variant import Finder, Found, Variant
-from .capture.window import NUMBER, VALUE, layout
+from .capture.window import NUMBER, SPAN, VALUE, layout, memory_for
 from .native.run import maker
 
 MISS: Any = object()
@@ -54,14 +54,17 @@ class Unfit(Exception):
     """A form that has to go the long way."""
 
 
-def fast(form: Variant | Ways, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any) -> Forms | None:
-    """The forms for calls like this one (``owner`` is the compiled function); None where there are none."""
+def fast(form: Variant | Ways, surroundings: Surroundings, args: tuple[Any, ...], kwargs: dict[str, Any], owner: Any, again: bool) -> Any:
+    """The :class:`Forms` for calls like this one (``owner`` is the compiled function); None where there are none.
+
+    The first takes gradients that are added to for the tensors that they are now; ``again``, when that did not last, any that are there.
+    """
     text: type[Text] = Text
     if isinstance(form, Ways):
         from .fast_ways import WaysText as text
     try:
-        made = text(form, surroundings, args, kwargs, owner).made()
-        return made or text(form, surroundings, args, kwargs, owner, by_name=False).made()
+        made = text(form, surroundings, args, kwargs, owner, again).made()
+        return made or text(form, surroundings, args, kwargs, owner, again, by_name=False).made()
     except Unfit:
         return None
 
@@ -69,9 +72,12 @@ def fast(form: Variant | Ways, surroundings: Surroundings, args: tuple[Any, ...]
 class Text:
     """The text of one function, and the objects that it names."""
 
-    def __init__(self, form: Any, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any, by_name: bool = True) -> None:
+    def __init__(
+        self, form: Any, surroundings: Surroundings, args: Any, kwargs: Any, owner: Any, again: bool, by_name: bool = True
+    ) -> None:  # fmt: skip
         self.form = form
         self.called = owner.called
+        self.again = again
         self.space: dict[str, Any] = dict(surroundings.space)
         self.space |= {"UNUSUAL": UNUSUAL, "NESTED": NESTED, "MISS": MISS, "new": new, "Tensor": Tensor, "type": type, "LOST": LOST}
         self.names: dict[int, str] = {}  # of objects
@@ -219,7 +225,8 @@ class Text:
         if plan is None:
             self._long_way()
             return
-        looked_at = {variant.finders[k].position for kind, k in plan.places() if kind == "input"}  # by the machine code
+        compared = [variant.finders[k] for kind, k in plan.places() if kind == "input"]  # by the machine code
+        looked_at = {find.position for find in compared if find.kind != SPAN}
         for condition in self._conditions(looked_at):
             self._miss(condition)
         self._enter(plan)
@@ -230,7 +237,7 @@ class Text:
         """The plan by which a program runs, where that is one native call whose arguments and results can be written out."""
         plan = getattr(run, "plan", None)
         record = variant.record
-        simple = not record.places and all(g.kind in (VALUE, NUMBER) or isinstance(g.kind, Saved) for g in record.given)
+        simple = not record.places and all(g.kind in (VALUE, SPAN, NUMBER) or isinstance(g.kind, Saved) for g in record.given)
         return None if plan is None or not simple or not plan.straight() or _unusual_leaves(variant) else plan
 
     def _conditions(self, looked_at: Container[Any]) -> Iterator[str]:
@@ -251,8 +258,9 @@ class Text:
             yield from self._passed(passed, find)
         for find, grad in variant.gradients:
             yield f"{self._tensor(find)}._grad is not {self.named(grad)}"
-        for find in variant.added:  # this one, as long as it stays; others go the long way
-            yield f"{self._tensor(find)}._grad is not {self.named(find(self.given)._grad)}"
+        for find in variant.added:
+            grad = f"{self._tensor(find)}._grad"
+            yield f"{grad} is None or {grad}._gn is not None" if self.again else f"{grad} is not {self.named(find(self.given)._grad)}"
 
     def _passed(self, passed: Passed, find: Any) -> Iterator[str]:
         """As :meth:`.capture.earlier.Passed.same` and ``enter``: a node from before the call that the function goes back through."""
@@ -330,6 +338,8 @@ class Text:
 
     def _tensor(self, find: Any) -> str:
         """The name of a tensor that a finder finds."""
+        if self.again and isinstance(find, Finder) and find.added_to is not None:
+            return f"{self._tensor(find.added_to)}._grad"
         return self.tensors[find.position] if find.position is not None else self.named(self._object(find))
 
     def _object(self, find: Any) -> Any:
@@ -384,7 +394,15 @@ class Text:
         if isinstance(find.kind, Saved):
             return f"{self._node(find, find.kind.path)[1]}[{find.kind.number}]", None
         name = self.found.setdefault((find.position, id(find.tensor)), f"v{len(self.found)}")
-        value = None if find.position is not None else self._object(find)._value
+        other = find.position is not None or (self.again and find.added_to is not None)
+        value = None if other else self._object(find)._value
+        if find.kind == SPAN:
+            if value is None:
+                self.space["memory_for"] = memory_for
+                self._once(f"{name} = memory_for({SPAN!r}, {self._tensor(find)}._value)")
+                return name, None
+            self._miss(f"{self._tensor(find)}._value is not {self.named(value)}")
+            return name, memory_for(SPAN, value)
         if type(value) is np.ndarray and value.flags.c_contiguous and value.flags.aligned and value.dtype is np.dtype(value.dtype.type):
             self._miss(f"{self._tensor(find)}._value is not {self.named(value)}")
             return name, value

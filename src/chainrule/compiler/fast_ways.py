@@ -10,7 +10,7 @@ from typing import Any
 
 from .capture.staged import Fork, Missed, Way, rewind, twin
 from .capture.variant import Variant, always
-from .capture.window import NUMBER
+from .capture.window import NUMBER, SPAN
 from .fast import Text
 
 
@@ -55,11 +55,11 @@ class WaysText(Text):
     def _looked_at(self, variant: Variant) -> set[int | None]:
         """The arguments that machine code compares on a form's way."""
         assert isinstance(variant.ready, Way)
-        found = [variant.finders[k].position for k in _read(self.plans[id(variant)]) if k < len(variant.finders)]
+        found = [variant.finders[k] for k in _read(self.plans[id(variant)]) if k < len(variant.finders)]
         for fork in variant.ready.fork.line():
             finders = [self.form.finders[id(n)] for n in fork.inputs]
-            found += [finders[k].position for k in _read(self.plans[id(fork)]) if k < len(finders)]
-        return {*found}
+            found += [finders[k] for k in _read(self.plans[id(fork)]) if k < len(finders)]
+        return {find.position for find in found if find.kind != SPAN}
 
     def _numbers(self, leaves: list[Variant]) -> None:
         """Look up the numbers that change, for a way whose conditions on them hold; the stages have none of others."""

@@ -34,7 +34,6 @@ from .program.ir import Program
 from .state import LIVE, STANCE
 
 LIMIT = 8  # programs a function, as torch._dynamo's recompile_limit
-_MADE = 4  # how often a form's fast function is written
 _TRIES = 3  # captures that end early before a function is left alone
 _PASSING = (FIRST, UNCOMPILED)  # reasons that a second call may not have
 
@@ -48,13 +47,23 @@ class Split(RuntimeError):
 class _Kept:
     """A compiled form and what it depends on; ``fast`` tries a call first, once there has been a second one."""
 
-    __slots__ = ("fast", "form", "made", "surroundings")
+    __slots__ = ("fast", "form", "made", "surroundings", "wait")
 
     def __init__(self, form: Variant | Ways, surroundings: Surroundings) -> None:
         self.form = form
         self.surroundings = surroundings
         self.fast: Forms | None = None
         self.made = 0  # how often: anew where a parameter got other memory, or a branch another way
+        self.wait = 0  # calls that go the long way until the next time
+
+    def due(self) -> bool:
+        """Whether ``fast`` is to be written, for a call that it was not for: the more often it was, the rarer."""
+        self.wait -= 1
+        if self.wait > 0:
+            return False
+        self.made += 1
+        self.wait = 1 << min(self.made - 4, 10) if self.made >= 4 else 1
+        return True
 
     def variants(self) -> list[Variant]:
         """The forms, the latest first."""
@@ -146,9 +155,8 @@ class Compiled:
             run = kept.ready(tensors)
             if run is None:
                 continue
-            if kept.made < _MADE:
-                kept.made += 1
-                kept.fast = fast(kept.form, kept.surroundings, args, kwargs, self)
+            if kept.due():
+                kept.fast = fast(kept.form, kept.surroundings, args, kwargs, self, kept.made > 1)
                 self._hurry()
             if isinstance(kept.form, Ways) and kept is not among[0]:
                 among.insert(0, among.pop(among.index(kept)))  # what was taken last is tried first
@@ -198,6 +206,7 @@ class Compiled:
         full = any(len(k.variants()) >= WAYS and not k.surroundings.changed() for k in self.kept.get(key, ()))
         if full and self.splits:
             return self._too_many_ways(key, args, kwargs)
+        self._leave_behind()
         if self._count >= LIMIT:
             self._thrashing(f"{LIMIT} kinds of arguments or surroundings and is called with another one")
             return self.function(*args, **kwargs)
@@ -261,7 +270,16 @@ class Compiled:
             self.kept.setdefault(key, []).insert(0, kept)
             self._count += 1
         variant.ways.add(variant)
-        kept.made = 0
+        kept.made = kept.wait = 0
+
+    def _leave_behind(self) -> None:
+        """Drop what can never be called again."""
+        for key, among in [*self.kept.items()]:
+            left = [k for k in among if not k.surroundings.gone()]
+            self._count -= len(among) - len(left)
+            among[:] = left
+            if not left:
+                del self.kept[key]
 
     def _too_many_ways(self, key: Any, args: Any, kwargs: Any) -> Any:
         """Branches go on in other ways: what has no program yet runs cut at them."""

@@ -68,6 +68,7 @@ class Surroundings:
         self._kinds: list[type] = []
         self._modules: dict[int, Any] = {}
         self._groups: list[Noted] = []
+        self._states: list[tuple[Any, Any]] = []  # optimizers, and what they keep
         self._walk(function, 0)
         for value in objects:
             self._walk(value, 1)
@@ -129,6 +130,10 @@ class Surroundings:
     def _varying(self, holder: dict[Any, Any]) -> frozenset[Any]:
         """The names in a dictionary whose numbers vary."""
         return frozenset([name for name, value in holder.items() if self._varies(holder, name, value)])
+
+    def gone(self) -> bool:
+        """Whether it never will be again: an optimizer has another state, as after ``load_state_dict``."""
+        return any(rule.state is not state for rule, state in self._states)
 
     def like(self, later: Surroundings) -> bool:
         """Whether it looks at the same as another one of the function does that was made later."""
@@ -292,6 +297,7 @@ class Surroundings:
             self._expect(f"{{}}.{name}", value)
             self._same("len({})", held)
         self.optimizers.append(value)
+        self._states.append((value, value.state))
         for group in value.param_groups:
             self._copied(group)
             self.tensors.update(map(id, group["params"]))

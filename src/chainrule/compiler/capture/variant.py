@@ -23,7 +23,7 @@ from .ready import Engine, Ready, Run
 from .recorder import settled
 from .staged import Way, Ways, joined
 from .value import Captured
-from .window import VALUE, memory_for, memory_of, start_of
+from .window import SPAN, VALUE, memory_for, memory_of, start_of
 
 
 class Variant:
@@ -60,6 +60,7 @@ class Variant:
         self.around = [
             (self.finders[k], record.given[k].shape, record.given[k].dtype) for k in outside if id(record.given[k].tensor) not in position
         ]
+        self.strided = [(f.tensor, f.tensor._value.strides) for f in self.finders if f.kind == SPAN and f.position is None]
         self.places = [(p, _source(p.tensor, position)) for p in record.places]
         self.leaves = [Found(_source(leaf.tensor, position)) if type(leaf) is Same else leaf for leaf in record.leaves]
         self.rebound = [(_source(t, position), gradient, place) for t, gradient, place in record.rebound]
@@ -134,6 +135,8 @@ class Variant:
             value = find(arguments)
             if value.shape != shape or value.dtype != dtype:
                 return False
+        if any(tensor._value.strides != strides for tensor, strides in self.strided):
+            return False
         for placed, source in self.places:
             value = source(arguments)._value
             owner = root(value)
