@@ -144,7 +144,7 @@ class _Move:
         x, axis, dtype = self.node.args[0], self.node.attrs["axis"], self.node.dtype
 
         def wanted(low: Lowering) -> list[Store]:
-            return [Store(low.value(x, low.everywhere()), self.node, low.everywhere())]
+            return [Store(low.value(v, low.everywhere()), self.node, low.everywhere()) for v in self.node.args]
 
         low = Lowering(self.inside, x.shape, (axis,)).lower(wanted)
         outer = [j for j in range(len(low.domain)) if j not in low.reduced]
@@ -153,15 +153,18 @@ class _Move:
         block = max(1, min(rows, WORK // max(1, prod([low.domain[j] for j in inner]))))
         chunks = -(-rows // block) if rows else 0
         ev, memory, close = self._open(low, chunks, low.checked)
-        f, store = ev.f, low.stores[0]
+        f, store, factors = ev.f, low.stores[0], low.stores[1:]
         kind = np.dtype(np.float32) if narrow(dtype) else dtype
-        fn = _FUNCTIONS[self.node.attrs["fn"]]
+        fn = "add" if factors else _FUNCTIONS[self.node.attrs["fn"]]
         type_ = in_register(dtype)
         first = number(f, kind, 1, 0 if fn == "add" else 1).name
 
         def along(axes: Sequence[int], held: str) -> str:
             if not axes:
-                total = apply(fn, kind, [kind, kind], [Lanes(f, type_, held), ev.value(store.value)])
+                before = Lanes(f, type_, held)
+                for factor in factors:
+                    before = apply("mul", kind, [kind, kind], [before, ev.value(factor.value)])
+                total = apply(fn, kind, [kind, kind], [before, ev.value(store.value)])
                 ev.store(memory, dtype, store.at, settled(total, dtype))
                 return total.name
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...ops.convolution import convolve, correlate, transpose
 from ...ops.products import matmul_op
+from ...ops.scan import recurrence
 from ...ops.summation import add_over
 from .elementwise import implementation
 from .ir import Node
@@ -140,6 +141,9 @@ def _reduce(node: Node) -> Compute:
 
 
 def _scan(node: Node) -> Compute:
+    if node.attrs["fn"] == "recurrence":
+        along = node.attrs["axis"]
+        return lambda x, factor: recurrence.impl(factor, x, dim=along, reverse=False)
     accumulate = (np.add if node.attrs["fn"] == "cumsum" else np.multiply).accumulate
     axis, dtype = node.attrs["axis"], node.dtype
     if dtype.itemsize == 2 and dtype.kind in "fV":

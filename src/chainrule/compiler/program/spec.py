@@ -18,7 +18,7 @@ from .ir import Node, Program, Shape
 BOOL = np.dtype(bool)
 INT64 = np.dtype(np.int64)
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin")
-SCANS = ("cumsum", "cumprod")
+SCANS = ("cumsum", "cumprod", "recurrence")
 SCATTERS = ("set", "add", "mul", "max", "min")
 
 
@@ -242,10 +242,11 @@ def _reduce(node: Node, program: Program) -> None:
 
 
 def _scan(node: Node, program: Program) -> None:
-    _arity(node, 1)
+    name = node.attrs["fn"]
+    _need(name in SCANS, node, f"there is no scan called {name!r}")
+    _arity(node, 2 if name == "recurrence" else 1)
     _same_dtype(node, node.args)
-    _need(node.attrs["fn"] in SCANS, node, f"there is no scan called {node.attrs['fn']!r}")
-    _need(node.args[0].shape == node.shape, node, "its shape is that of its argument")
+    _need(all(a.shape == node.shape for a in node.args), node, "its shape is that of its arguments")
     _need(0 <= node.attrs["axis"] < len(node.shape), node, "there is no such axis")
     _need(category(node.dtype) in "if", node, f"it does not take {node.dtype}")
 

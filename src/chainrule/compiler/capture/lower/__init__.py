@@ -23,11 +23,14 @@ from ..number import Number, plain
 from ..order import template
 from ..symbolic import Unsupported
 from ..value import Captured
-from . import contraction, indexing, losses, normal, reduction, structure
+from . import contraction, distances, indexing, losses, normal, order, reduction, resampling, scans, structure, windows
 from .forms import FORMS
 from .table import LOWERINGS
 
-__all__ = ["contraction", "indexing", "losses", "lowered", "normal", "reduction", "structure"]
+__all__ = [
+    "contraction", "distances", "indexing", "losses", "lowered", "normal", "order", "reduction", "resampling", "scans", "structure",
+    "windows",
+]  # fmt: skip
 
 _COMPOSED = frozenset(
     {

@@ -43,10 +43,34 @@ def _elu(x: Any, alpha: float, scale: float, input_scale: float) -> Any:
     return np.where(x > 0, x * scale, np.expm1(np.minimum(x, 0) * input_scale) * (alpha * scale))
 
 
+def _sign(x: Any) -> Any:
+    return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+
+def _nan_to_num(x: Any, nan: float, posinf: float, neginf: float) -> Any:
+    if x.dtype.kind in "biu":
+        return x.copy()
+    r = np.where(x != x, nan, x)
+    return np.where(x == np.inf, posinf, np.where(x == -np.inf, neginf, r))
+
+
+def _sinc(x: Any) -> Any:
+    y = np.where(x == 0, 1, x * math.pi)
+    return np.where(x == 0, 1, np.sin(y) / y)
+
+
+def _logaddexp2(x: Any, y: Any) -> Any:
+    return np.where(x == y, x + 1, np.maximum(x, y) + np.log1p(np.exp2(-np.absolute(x - y))) * (1 / math.log(2)))
+
+
 FORMS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: np.where(x < 0, 0, x),
     "hardtanh": lambda x, low, high: np.clip(x, low, high),
-    "sign": lambda x: (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype),
+    "sign": _sign,
+    "sgn": _sign,
+    "nan_to_num": _nan_to_num,
+    "sinc": _sinc,
+    "logaddexp2": _logaddexp2,
     "lerp": _lerp,
     "lerp_number": _lerp,
     "number_pow": lambda x, y: tensor_power(y, x),

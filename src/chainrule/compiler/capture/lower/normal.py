@@ -11,6 +11,7 @@ from ...program.ir import Node
 from .. import build
 from ..symbolic import Unsupported
 from .reduction import along, floats_only, in_float
+from .structure import stepped
 from .table import lowers
 
 Ints = tuple[int, ...]
@@ -124,3 +125,13 @@ def normalise_backward(g: Node, x: Node, weight: Node, *, split: Ints, dims: Int
     spread = build.mul(g, build.reshape(normal, x.shape))
     summed = build.sum_of(spread, tuple([d for d, n in enumerate(affine) if n == 1]), True)
     return dx, build.reshape(summed, weight.shape)
+
+
+@lowers("glu")
+def glu(x: Node, *, dim: int) -> Node:
+    half = x.shape[dim] // 2
+
+    def gated(v: Node) -> Node:
+        return build.mul(stepped(v, dim, 0, 1, half), build.mapped("sigmoid", stepped(v, dim, half, 1, half)))
+
+    return in_float(x, gated)

@@ -1,4 +1,4 @@
-"""Sums, means, extremes and their positions, norms, cumulative sums."""
+"""Sums, means, extremes and their positions, norms."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def along(rows: Node, like: Node, dims: Sequence[int]) -> Node:
 
 
 def adding(x: Node, dims: Any, keep: bool) -> Node:
-    """The sum in the dtype of ``x``, which integers have been brought to before."""
+    """The sum in the dtype of ``x``, which integers have been brought to before; truth values are counted."""
     if x.dtype.kind == "b":
-        raise Unsupported("truth values")
+        x = build.cast(x, _I8)
     total: Node = in_float(x, lambda v: build.sum_of(v, dims, keep))
     return total
 
@@ -71,8 +71,6 @@ def mean_all(x: Node) -> Node:
 
 def _extreme(fn: str) -> Callable[..., Node]:
     def lower(x: Node, *, dim: Any = None, keepdim: bool = False) -> Node:
-        if x.dtype.kind == "b":
-            raise Unsupported("truth values")
         return build.reduce(fn, x, dim, keepdim)
 
     return lower
@@ -84,8 +82,6 @@ lowers("amin", "min_all")(_extreme("min"))
 
 def _position(fn: str) -> Callable[..., Node]:
     def lower(x: Node, *, dim: int | None, keepdim: bool) -> Node:
-        if x.dtype.kind == "b":
-            raise Unsupported("truth values")
         return build.reduce(fn, x, dim, keepdim, _I8)
 
     return lower
@@ -97,7 +93,7 @@ lowers("argmin")(_position("argmin"))
 
 def _both(fn: str) -> Callable[..., tuple[Node, Node]]:
     def lower(x: Node, *, dim: int, keepdim: bool, **kw: Any) -> tuple[Node, Node]:
-        if kw or x.dtype.kind == "b" or not x.shape:
+        if kw or not x.shape:
             raise Unsupported("keywords")
         return build.reduce(fn, x, dim, keepdim), build.reduce("arg" + fn, x, dim, keepdim, _I8)
 
@@ -110,11 +106,11 @@ lowers("min")(_both("min"))
 
 def _truth(fn: str) -> Callable[..., Node]:
     def lower(x: Node, *, dim: Any, keepdim: bool) -> Node:
-        if x.dtype.kind != "b":
-            if x.dtype == np.uint8:
-                raise Unsupported("uint8 stays uint8")
+        kind = x.dtype
+        if kind.kind != "b":
             x = build.compare("ne", x, build.number(x, 0))
-        return build.reduce(fn, x, dim, keepdim)
+        found = build.reduce(fn, x, dim, keepdim)
+        return build.cast(found, kind) if kind == np.uint8 else found  # PyTorch keeps this one dtype
 
     return lower
 
@@ -125,7 +121,8 @@ lowers("any")(_truth("any"))
 
 @lowers("prod")
 def product(x: Node, *, dim: Any, keepdim: bool) -> Node:
-    floats_only(x)
+    if x.dtype.kind == "b":
+        raise Unsupported("truth values")
     return in_float(x, lambda v: build.reduce("prod", v, dim, keepdim))
 
 
@@ -171,14 +168,6 @@ def std_mean(x: Node, *, dim: Any, correction: float, keepdim: bool) -> tuple[No
     return build.mapped("sqrt", variance), centre
 
 
-@lowers("cumsum")
-def cumsum(x: Node, *, dim: int, **kw: Any) -> Node:
-    floats_only(x)
-    if kw or not x.shape or x.dtype.itemsize < 4:
-        raise Unsupported("keywords")
-    return build.make("scan", (x,), x.shape, x.dtype, fn="cumsum", axis=dim)
-
-
 @lowers("trace")
 def trace(x: Node) -> Node:
     rows, columns = x.shape[-2:]
@@ -195,8 +184,29 @@ def norm(x: Node, *, ord: float, dim: Any, keepdim: bool) -> Node:
         raise Unsupported("half precision, or nothing at all")
     if ord == 2:
         return build.mapped("sqrt", build.sum_of(build.mul(x, x), dim, keepdim))
+    size = build.mapped("abs", x)
     if ord == 1:
-        return build.sum_of(build.mapped("abs", x), dim, keepdim)
-    if ord == float("inf"):
-        return build.reduce("max", build.mapped("abs", x), dim, keepdim)
-    raise Unsupported(f"norm of order {ord}")
+        return build.sum_of(size, dim, keepdim)
+    if ord in (float("inf"), float("-inf")):
+        return build.reduce("max" if ord > 0 else "min", size, dim, keepdim)
+    if ord == 0:
+        return build.sum_of(build.cast(build.compare("ne", x, build.number(x, 0)), x.dtype), dim, keepdim)
+    total = build.sum_of(build.mapped("pow", size, build.number(x, ord)), dim, keepdim)
+    return build.mapped("pow", total, build.number(x, 1 / ord))
+
+
+@lowers("nansum")
+def nansum(x: Node, *, dim: Any, keepdim: bool) -> Node:
+    if x.dtype.kind in "fV":
+        x = build.where(build.mapped("isnan", x, dtype=bool), build.number(x, 0), x)
+    return adding(x, dim, keepdim)
+
+
+@lowers("count_nonzero")
+def count_nonzero(x: Node, *, dim: Any) -> Node:
+    return build.sum_of(build.cast(build.compare("ne", x, build.number(x, 0)), _I8), dim, False)
+
+
+@lowers("aminmax")
+def aminmax(x: Node, *, dim: Any, keepdim: bool) -> tuple[Node, Node]:
+    return build.reduce("min", x, dim, keepdim), build.reduce("max", x, dim, keepdim)

@@ -43,6 +43,13 @@ def part(x: Node, take: Any) -> Node:
     return build.view(base, again.shape, again.strides, start + distance)
 
 
+def stepped(x: Node, axis: int, start: int, step: int, count: int) -> Node:
+    """``count`` elements along an axis, ``step`` apart (0: one of them, repeated)."""
+    base, strides, offset = build.strided(x)
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+    return build.view(base, shape, (*strides[:axis], strides[axis] * step, *strides[axis + 1 :]), offset + start * strides[axis])
+
+
 def put(x: Node, src: Node, take: Any) -> Node:
     """x with the part that ``take`` shows replaced by ``src``, broadcast and cast."""
     shown, offset, _ = taken(x, take)
@@ -230,3 +237,27 @@ def padded(x: Node, low: Any, high: Any, fill: float) -> Node:
         return x
     shape = [a + n + b for a, n, b in zip(low, x.shape, high, strict=True)]
     return build.make("pad", (x, build.number(x, fill)), shape, x.dtype, low=tuple(low))
+
+
+@lowers("identity_matrices")
+def identity(x: Node, *, n: int) -> Node:
+    return build.expand(build.const(np.eye(n), x.dtype), (*x.shape[:-2], n, n))
+
+
+@lowers("on_diagonal")
+def on_diagonal(g: Node, *, shape: Any) -> Node:
+    whole = (*g.shape, *shape)
+    number = build.expand(build.reshape(g, (*g.shape, 1, 1)), whole)
+    here = build.compare("eq", build.iota(whole, len(whole) - 2), build.iota(whole, len(whole) - 1))
+    return build.where(here, number, build.number(g, 0))
+
+
+@lowers("block_diag")
+def block_diag(*blocks: Node) -> Node:
+    kind = np.result_type(*[b.dtype for b in blocks])
+    columns = sum(b.shape[1] for b in blocks)
+    rows, before = [], 0
+    for b in blocks:
+        rows.append(padded(build.cast(b, kind), (0, before), (0, columns - before - b.shape[1]), 0))
+        before += b.shape[1]
+    return build.concat(rows, 0)

@@ -1,0 +1,166 @@
+"""Operations that are part of programs, without a step on NumPy: values and gradients as uncompiled, by machine code and by NumPy."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import chainrule as T
+from chainrule.compiler.front import Compiled, default_engine
+from chainrule.compiler.program.execute import prepare
+
+F = T.nn.functional
+ROUNDING = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 3e-5, "float64": 1e-11}
+
+
+class Row(NamedTuple):
+    """A function of ``x`` of this shape; ``kinds`` are the dtypes it takes, ``marks`` whether there are NaN, infinities, equal elements."""
+
+    name: str
+    run: Callable[[Any], Any]
+    shape: tuple[int, ...]
+    kinds: tuple[str, ...] = ("float32", "float64")
+    marks: str = ""
+
+
+FLOATS = ("float32", "float64")
+NUMBERS = (*FLOATS, "int64", "int32", "uint8")
+ALL = (*NUMBERS, "bool", "float16")
+
+
+def _rows() -> list[Row]:
+    rows = [
+        Row("pad", lambda x: F.pad(x, (1, 2, -1, 3), value=1), (3, 4, 5), ALL),
+        Row("pad of nothing", lambda x: F.pad(x, (1, 2)), (2, 0), NUMBERS),
+        Row("crop", lambda x: F.pad(x, (-1, -2)), (2, 5), ALL),
+        Row("reflect", lambda x: F.pad(x, (2, 1), "reflect"), (2, 3, 5)),
+        Row("reflect 2d", lambda x: F.pad(x, (2, 1, 3, 0), "reflect"), (2, 3, 5, 4)),
+        Row("replicate", lambda x: F.pad(x, (2, 0, 1, 1), "replicate"), (2, 3, 4, 5)),
+        Row("replicate 3d", lambda x: F.pad(x, (2, 1, 1, 1, 0, 2), "replicate"), (1, 2, 3, 4, 5)),
+        Row("circular", lambda x: F.pad(x, (2, 1, 1, 0), "circular"), (2, 3, 4, 5)),
+        Row("nearest twice", lambda x: F.interpolate(x, scale_factor=2), (2, 3, 4, 5)),
+        Row("nearest uneven", lambda x: F.interpolate(x, size=(7, 3)), (2, 3, 4, 5)),
+        Row("nearest many", lambda x: F.interpolate(x, size=40), (2, 3, 33)),
+        Row("nearest-exact", lambda x: F.interpolate(x, size=(7, 3), mode="nearest-exact"), (2, 3, 4, 5)),
+        Row("linear", lambda x: F.interpolate(x, size=7, mode="linear"), (2, 3, 4)),
+        Row("bilinear", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), (2, 3, 4, 5)),
+        Row("bilinear aligned", lambda x: F.interpolate(x, size=(3, 9), mode="bilinear", align_corners=True), (2, 3, 4, 5)),
+        Row("bilinear smooth", lambda x: F.interpolate(x, size=(2, 3), mode="bilinear", antialias=True), (2, 3, 4, 5)),
+        Row("bicubic", lambda x: F.interpolate(x, size=(6, 3), mode="bicubic"), (2, 3, 4, 5)),
+        Row("trilinear", lambda x: F.interpolate(x, scale_factor=(2, 1, 2), mode="trilinear"), (1, 2, 3, 2, 4)),
+        Row("bilinear of large images", lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), (1, 1, 300, 7)),
+        Row("area", lambda x: F.interpolate(x, size=(2, 3), mode="area"), (2, 3, 4, 5)),
+        Row("adaptive 1", lambda x: F.adaptive_avg_pool2d(x, 1), (2, 3, 4, 5)),
+        Row("adaptive even", lambda x: F.adaptive_avg_pool2d(x, (2, 5)), (2, 3, 4, 5)),
+        Row("adaptive uneven", lambda x: F.adaptive_avg_pool2d(x, (3, 2)), (2, 3, 4, 5)),
+        Row("adaptive 3d", lambda x: F.adaptive_avg_pool3d(x, (1, 2, 2)), (2, 2, 3, 4, 5)),
+        Row("adaptive line", lambda x: F.adaptive_avg_pool1d(x, 3), (2, 3, 8)),
+        Row("mean of windows", lambda x: F.avg_pool2d(x, 2), (2, 3, 4, 5)),
+        Row("mean of windows that overlap", lambda x: F.avg_pool2d(x, 3, 2, 1), (2, 3, 7, 6)),
+        Row("mean of windows, one further each", lambda x: F.avg_pool1d(x, 3, 1), (2, 3, 7)),
+        Row("mean of windows with gaps", lambda x: F.avg_pool1d(x, 2, 3), (2, 3, 9)),
+        Row("mean in 3d", lambda x: F.avg_pool3d(x, 2, 1, 1), (1, 2, 3, 4, 3)),
+        Row("unfold", lambda x: F.unfold(x, (2, 3), dilation=(2, 1), padding=(1, 0), stride=(1, 2)), (2, 3, 5, 6)),
+        Row("patches", lambda x: F.unfold(x, 2, stride=2), (2, 3, 4, 6)),
+        Row("fold", lambda x: F.fold(x, (5, 6), (2, 3), padding=1), (2, 12, 36)),
+        Row("fold of patches", lambda x: F.fold(x, (4, 6), 2, stride=2), (2, 12, 6)),
+        Row("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (2, 8, 3, 4)),
+        Row("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (2, 3, 4, 6)),
+        Row("channel_shuffle", lambda x: F.channel_shuffle(x, 3), (2, 6, 4)),
+        Row("glu", lambda x: F.glu(x, 1), (3, 6, 2), (*FLOATS, "float16")),
+        Row("nan_to_num", lambda x: T.nan_to_num(x, 1.0, 2.0, -3.0), (20,), FLOATS, "nan inf"),
+        Row("nan_to_num plain", lambda x: T.nan_to_num(x), (20,), ALL, "nan inf"),
+        Row("sgn", lambda x: x.sgn() * x, (10,), ("float32", "float64", "int64")),
+        Row("sinc", lambda x: T.sinc(x), (9,)),
+        Row("logaddexp2", lambda x: T.logaddexp2(x, x.flip(0)), (9,)),
+        Row("cumsum", lambda x: x.cumsum(1), (3, 7, 2), NUMBERS),
+        Row("cumsum of a vector", lambda x: x.cumsum(-1), (40,), ALL, "nan inf"),
+        Row("cumsum of nothing", lambda x: x.cumsum(1), (2, 0), NUMBERS),
+        Row("cumsum of a number", lambda x: x.cumsum(0), (), FLOATS),
+        Row("cumprod", lambda x: x.cumprod(1), (3, 5, 2), NUMBERS),
+        Row("cumprod of a vector", lambda x: x.cumprod(-1), (6,), ALL),
+        Row("norm 3", lambda x: T.linalg.vector_norm(x, 3, dim=1), (3, 5)),
+        Row("norm 0", lambda x: T.linalg.vector_norm(x, 0, dim=1), (3, 5), FLOATS, "equal"),
+        Row("norm least", lambda x: T.linalg.vector_norm(x, -float("inf"), dim=0), (3, 5)),
+        Row("nansum", lambda x: T.nansum(x, 1), (3, 5), FLOATS, "nan"),
+        Row("nanmean", lambda x: T.nanmean(x, 1), (3, 5), FLOATS, "nan"),
+        Row("count_nonzero", lambda x: T.count_nonzero(x, 1), (3, 5), ALL, "equal"),
+        Row("how many", lambda x: (x > 0).sum(), (3, 5), ALL),
+        Row("aminmax", lambda x: T.aminmax(x, dim=1), (3, 5), NUMBERS, "nan"),
+        Row("max along", lambda x: x.max(1), (3, 5), ALL, "equal"),
+        Row("min along", lambda x: x.min(0).values, (3, 5), ALL, "nan"),
+        Row("any", lambda x: (x.any(), x.all(1)), (3, 5), ALL, "equal"),
+        Row("prod", lambda x: x.prod(1), (3, 5), NUMBERS),
+        Row("cross", lambda x: T.linalg.cross(x, x.flip(0)), (4, 3)),
+        Row("trace", lambda x: x.trace() * 2, (4, 3)),
+        Row("block_diag", lambda x: T.block_diag(x, x[:, :1]), (2, 3)),
+        Row("searchsorted", lambda x: T.searchsorted(T.arange(7).to(x.dtype), x), (40,), NUMBERS, "nan"),
+        Row("searchsorted right", lambda x: T.searchsorted(T.arange(8).to(x.dtype), x, right=True), (40,), NUMBERS, "nan equal"),
+        Row("searchsorted rows", lambda x: T.searchsorted(x.abs().cumsum(1), x), (3, 9), ("float32", "int64")),
+        Row("bucketize", lambda x: T.bucketize(x, T.tensor([0.5, 1.5, 2.5])), (2, 20), FLOATS, "nan"),
+        Row("isin", lambda x: T.isin(x, T.tensor([1, 2]).to(x.dtype)), (20,), NUMBERS, "equal"),
+    ]  # fmt: skip
+    for p in (0.0, 1.0, 2.0, 3.0, float("inf")):
+        rows.append(Row(f"cdist {p}", lambda x, p=p: T.cdist(x[:, :3], x[:, 3:], p), (2, 7, 3)))
+        rows.append(Row(f"cdist {p} of long rows", lambda x, p=p: T.cdist(x[:3], x[3:], p), (7, 12)))
+    rows.append(Row("cdist by product", lambda x: T.cdist(x[:30], x[30:]), (60, 5)))
+    return rows
+
+
+ROWS = _rows()
+
+
+def array(row: Row, kind: str, call: int) -> Any:
+    """Numbers of both signs, some of them equal, NaN or infinite where the row has that."""
+    rng = np.random.default_rng(zlib.crc32(row.name.encode()) + call)
+    a = rng.normal(size=row.shape) * 2
+    if "equal" in row.marks or kind not in ROUNDING:
+        a = np.round(a * 1.5)
+    if kind in ROUNDING:
+        for mark, value in (("nan", np.nan), ("inf", np.inf), ("inf", -np.inf)):
+            if mark in row.marks:
+                a[rng.random(row.shape) < 0.15] = value
+    return np.abs(a).astype(kind) if kind == "uint8" else a.astype(kind)
+
+
+def close(got: Any, want: Any, what: str) -> None:
+    g, w = got.detach(), want.detach()
+    assert g.dtype == w.dtype and g.shape == w.shape, what
+    g, w = g.numpy(), w.numpy()
+    limit = ROUNDING.get(w.dtype.name, 0)
+    finite = np.abs(w[np.isfinite(w)]) if w.dtype.kind == "f" else np.zeros(1)
+    scale = max(1.0, float(finite.max(initial=0.0)))
+    np.testing.assert_allclose(g, w, rtol=limit, atol=limit * scale, equal_nan=True, err_msg=what)
+
+
+def outcome(row: Row, x: Any) -> list[Any]:
+    """The results, and the gradient and its own where there is one."""
+    if not x.is_floating_point():
+        found = row.run(x)
+        return list(found) if isinstance(found, tuple) else [found]
+    x = x.detach().requires_grad_()
+    found = row.run(x)
+    results = list(found) if isinstance(found, tuple) else [found]
+    total = sum([(r.float() if r.dtype == T.float16 else r).nan_to_num(0, 0, 0).pow(2).sum() for r in results if r.requires_grad])
+    if isinstance(total, int):
+        return results
+    (g,) = T.autograd.grad(total, x)
+    return [*[r.detach() for r in results], g]
+
+
+@pytest.mark.parametrize("engine", [default_engine(), prepare], ids=["machine code", "NumPy"])
+@pytest.mark.parametrize(("row", "kind"), [(r, k) for r in ROWS for k in r.kinds], ids=lambda v: getattr(v, "name", v))
+def test_part_of_the_program(row: Row, kind: str, engine: Any) -> None:
+    compiled = Compiled(lambda x: tuple(outcome(row, x)), engine=engine)
+    for call in range(2):
+        x = array(row, kind, call)
+        want = outcome(row, T.tensor(x))
+        for k, (g, w) in enumerate(zip(compiled(T.tensor(x)), want, strict=True)):
+            close(g, w, f"{row.name}: result {k} of call {call}")
+    (program,) = compiled.programs()
+    hosts = [n.attrs["function"].__name__ for n in program.nodes() if n.op == "call"]
+    assert not hosts, f"{hosts} of {row.name} run on NumPy"
