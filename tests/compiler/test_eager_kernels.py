@@ -524,3 +524,23 @@ def test_a_cotangent_that_is_handed_on_is_no_kernels(kernels):
     (x + row).backward(g)
     agree(row.grad.numpy(), g.numpy().sum(0), "f4", 64.0)
     agree(x.grad.numpy(), 2 * g.numpy(), "f4")
+
+
+def test_arrays_that_are_not_aligned(kernels):
+    """Parts of a file or a message begin anywhere: kernels refused them with an error instead of reading a copy."""
+    good = T.rand(N - N % 1000) + 0.5
+
+    def elsewhere():
+        return T.frombuffer(bytearray(1) + bytearray(good.numpy().tobytes()), dtype=T.float32, offset=1)
+
+    odd, rows = elsewhere(), (-1, 1000)
+    for f in (T.exp, T.sum, lambda x: x + x, lambda x: T.softmax(x.view(rows), 1), lambda x: F.layer_norm(x.view(rows), (1000,))):
+        for _ in range(5):
+            agree(f(odd).numpy(), f(good).numpy(), "f4")
+    for make in (T.optim.SGD, T.optim.Adam, T.optim.AdamW):
+        parameters = [T.nn.Parameter(x) for x in (good.clone(), elsewhere())]
+        for p, g in zip(parameters, (good, odd)):
+            p.grad, optimizer = g, make([p], lr=0.01)
+            for _ in range(4):
+                optimizer.step()
+        agree(parameters[1].detach().numpy(), parameters[0].detach().numpy(), "f4")

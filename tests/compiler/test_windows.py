@@ -134,3 +134,29 @@ def test_numbers_that_two_tensors_hold_are_written_apart() -> None:
     for k in range(4):
         assert run() == 1
         assert a == 2 + k
+
+
+@pytest.mark.parametrize("which", ["not aligned", "not contiguous", "of the memory that is written"])
+def test_a_call_that_machine_code_does_not_take_draws_its_random_numbers_once(which: str) -> None:
+    """The numbers of the next call told: an argument was looked at after they had been drawn."""
+
+    def trained(wrap: Any) -> Any:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(4, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.001)
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.dropout(model(x), 0.5).square().sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        step = wrap(step)
+        odd = torch.frombuffer(bytearray(1) + bytearray(torch.ones(4, 4).numpy().tobytes()), dtype=torch.float32, offset=1).reshape(4, 4)
+        other = {"not aligned": odd, "not contiguous": torch.ones(4, 4).t(), "of the memory that is written": model.weight.detach()}[which]
+        return [step(x) for x in (*[torch.ones(4, 4)] * 4, *[other] * 3, *[torch.ones(4, 4)] * 3)], torch.get_rng_state()
+
+    (eager, state), (compiled, after) = trained(lambda f: f), trained(torch.compile)
+    assert torch.equal(state, after)
+    assert torch.allclose(torch.stack(eager), torch.stack(compiled))

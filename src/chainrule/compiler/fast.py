@@ -361,9 +361,11 @@ class Text:
             self.values[k], array = self._input(find)
             if array is not None:
                 self.stays[k] = array
-            elif drawing:  # a call that misses must not have drawn
-                self._miss(f"{self.values[k]}.shape != {self.named(given.shape)} or {self.values[k]}.dtype != {self.named(given.dtype)}")
-        self._apart()
+            elif drawing:  # a call that misses, or that machine code does not take as it is, must not have drawn
+                name = self.values[k]
+                self._miss(f"{name}.shape != {self.named(given.shape)} or {name}.dtype is not {self.named(np.dtype(given.dtype))}")
+                self._miss(f"not ((s := {name}.flags).c_contiguous and s.aligned)")
+        self._apart(drawing)
         for k in mine:
             self._look(f"d{k} = {self.named(variant.finders[k].draw)}()")
         inputs = [(name, self.stays.get(k)) for k, name in self.values.items()]
@@ -409,8 +411,8 @@ class Text:
         self._once(f"{name} = {self._tensor(find)}._value")
         return name, None
 
-    def _apart(self) -> None:
-        """Nothing else that is read lies in memory that is written."""
+    def _apart(self, drawing: bool) -> None:
+        """Nothing else that is read lies in memory that is written: machine code looks at that, but too late if numbers have been drawn."""
         variant = self.variant
         if not variant.stored:
             return
@@ -423,6 +425,12 @@ class Text:
         if len(roots) != len(variant.stored) or not roots.isdisjoint(others):
             raise Unfit
         self.apart = [self.stays[k] for k in variant.stored]
+        if drawing:
+            self.space["root"] = root
+            written = self.named(frozenset(roots))
+            for k, find in enumerate(variant.finders):
+                if k not in self.stays and find.draw is None:
+                    self._miss(f"id(root({self.values[k]})) in {written}")
 
     def _effects(self, owner: Any) -> None:
         variant = self.variant

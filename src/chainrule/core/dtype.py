@@ -7,12 +7,15 @@ that computes in float32 should not pay at import.
 from __future__ import annotations
 
 import builtins
-from typing import Any, NoReturn, Self, final
+from typing import TYPE_CHECKING, Any, NoReturn, Self, final
 
 import numpy as np
 
 from .epoch import turned
 from .naming import TorchNamed, argument_error, closed, immutable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BOOL, INT, FLOAT, COMPLEX = 0, 1, 2, 3
 
@@ -189,6 +192,14 @@ def load_extensions() -> None:
 def of(storage: np.dtype[Any]) -> dtype:
     """The dtype whose elements NumPy stores as `storage`; TypeError or ValueError in PyTorch's words if there is none."""
     return FROM_NUMPY[storage]
+
+
+def own(array: NDArray[Any]) -> NDArray[Any]:
+    """The array under the dtype object that its dtype has here.  What was pickled, or read from a file, may have an equal one, and results
+    would inherit it; compiled programs tell dtypes by identity.
+    """
+    kind = FROM_NUMPY[array.dtype].np
+    return array if array.dtype is kind else array.view(kind)
 
 
 class Defaults:

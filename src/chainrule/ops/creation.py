@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.device import as_device, require_usable, tensor_device
 from ..core.device import cpu as _cpu
-from ..core.dtype import FLOAT, FROM_NUMPY, as_dtype, defaults
+from ..core.dtype import FLOAT, FROM_NUMPY, as_dtype, defaults, own
 from ..core.inference import ACTIVE, mark
 from ..core.meta import Meta
 from ..core.node import LEAF
@@ -131,7 +131,7 @@ def from_numpy(ndarray: Any, /) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    FROM_NUMPY[ndarray.dtype]
+    array = own(ndarray)
     for stride in ndarray.strides:
         if stride < 0:
             raise ValueError(
@@ -144,7 +144,7 @@ def from_numpy(ndarray: Any, /) -> Tensor:
             )
     if not ndarray.flags.writeable:
         _warn_read_only("NumPy array", "writing to this tensor will result in undefined behavior", "array")
-    return wrap(ndarray.view(np.ndarray) if ndarray.base is None else lent(ndarray.view(np.ndarray)))
+    return wrap(array.view(np.ndarray) if ndarray.base is None else lent(array.view(np.ndarray)))
 
 
 _warned: set[str] = set()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dtype import BOOL, COMPLEX, FLOAT, FROM_NUMPY, INT, bool_, defaults, dtype, float32, int64
+from ..core.dtype import BOOL, COMPLEX, FLOAT, FROM_NUMPY, INT, bool_, defaults, dtype, float32, int64, own
 from ..core.floating_flags import IGNORE, enter, leave, quiet
 from ..core.info import finfo
 from ..core.promotion import PROMOTE
@@ -315,8 +315,7 @@ def warn_of_imaginary(level: int) -> None:
 
 def _from_array(data: Any, kind: dtype | None) -> Any:
     have = FROM_NUMPY[data.dtype]
-    value = np.array(data, order="C") if kind is None or kind is have else cast_value(data, kind.np)
-    return value
+    return own(np.array(data, order="C")) if kind is None or kind is have else cast_value(data, kind.np)
 
 
 def _from_other(data: Any, kind: dtype | None) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dtype import load_extensions
+from ..core.dtype import load_extensions, own
 from ..core.hooks import warn_if_has_hooks
 from ..core.meta import Meta
 from ..core.mutation import root
@@ -47,9 +47,10 @@ def restore(memory: Any, start: int, shape: tuple[int, ...], strides: tuple[int,
 def _rebuild(cls: Any, parts: tuple[Any, ...], requires_grad: bool, attributes: dict[str, Any] | None = None) -> Any:
     """What unpickling calls."""
     out = new(cls)
-    out._value = restore(*parts)
-    if out._value.dtype.kind == "V":
+    value = restore(*parts)
+    if value.dtype.kind == "V":
         load_extensions()
+    out._value = value if isinstance(value, np.generic) else own(value)
     if requires_grad:
         out._gn = LEAF
     if attributes:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.device import as_device
-from ..core.dtype import DTYPES, dtype, uint8
+from ..core.dtype import DTYPES, dtype, own, uint8
 from ..core.size import Size
 from ..core.tensor import wrap
 from .names import DTYPE_OF
@@ -155,7 +155,7 @@ def _load_open(f: Any, weights_only: bool, options: dict[str, Any]) -> Any:
             _tag, kind, key, _location, _numel = pid
             if key not in read:
                 order = kind.np.newbyteorder(">" if big else "<")
-                read[key] = np.frombuffer(bytearray(archive.read(f"{prefix}data/{key}")), order).astype(kind.np, copy=False)
+                read[key] = own(np.frombuffer(bytearray(archive.read(f"{prefix}data/{key}")), order).astype(kind.np, copy=False))
             return read[key]
 
         unpickler = _Unpickler(io.BytesIO(archive.read(pickled)), storage, weights_only, options.get("encoding", "utf-8"))

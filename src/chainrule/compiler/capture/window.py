@@ -68,8 +68,10 @@ def memory_for(kind: str, value: Any) -> Any:
 
 
 def memory_of(array: Any) -> Any:
-    """What a program gets for an input: contiguous, an array also where the tensor holds a number."""
-    return array if isinstance(array, np.ndarray) and array.flags.c_contiguous else np.array(array, order="C")
+    """What a program gets for an input: contiguous and aligned, an array also where the tensor holds a number."""
+    if isinstance(array, np.ndarray) and (flags := array.flags).c_contiguous and flags.aligned:
+        return array
+    return np.array(array, order="C")
 
 
 def can_merge(owner: Any, windows: list[Window]) -> bool:

@@ -61,11 +61,11 @@ class Step:
 
 
 def _apart(arrays: Sequence[Any]) -> bool:
-    """Whether these are contiguous floating arrays that share no memory, or numbers."""
+    """Whether these are floating arrays that machine code can write, and share no memory, or numbers."""
     if not all(isinstance(a, (np.ndarray, np.float32, np.float64)) and a.dtype in FLOATS for a in arrays):
         return False
     large = [a for a in arrays if a.ndim]
-    if not all(a.flags.c_contiguous and a.flags.writeable for a in large):
+    if not all(a.flags.carray for a in large):
         return False
     spans = sorted((a.__array_interface__["data"][0], a.nbytes) for a in large)
     return all(start + size <= following for (start, size), (following, _) in zip(spans, spans[1:]))

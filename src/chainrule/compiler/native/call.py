@@ -376,21 +376,25 @@ class Entry:
             self(*self._fitting(arguments))
 
     def _fitting(self, arguments: tuple[Any, ...]) -> list[Any]:
-        """The arguments with arrays as the program knows them, where only their types or dtype objects differ."""
+        """The arguments as the program takes them: another view of what differs in its type or dtype object, a copy of what is read and
+        lies otherwise in memory."""
         if len(arguments) != len(self.arguments):
             raise TypeError(f"the compiled program takes {len(self.arguments)} arguments, not {len(arguments)}")
-        same: list[Any] = []
-        changed = False
+        fitting: list[Any] = []
         for k, (a, x) in enumerate(zip(self.arguments, arguments, strict=True)):
-            if not a.takes(x):
+            alike = isinstance(x, np.ndarray) and x.shape == a.shape and x.dtype == a.dtype
+            if not a.takes(x) and (a.written or not alike):
                 raise TypeError(f"argument {k} of the compiled program is to be {_told(a)}, not {_told_of(x)}")
-            if isinstance(x, np.ndarray) and (type(x) is not np.ndarray or x.dtype is not np.dtype(x.dtype.type)):
-                changed = True
-                x = x.view(np.dtype(x.dtype.type), np.ndarray)
-            same.append(x)
-        if not changed:
+            if isinstance(x, np.ndarray):
+                kind = np.dtype(x.dtype.type if a.dtype is None else a.dtype.type)
+                if not a.takes(x):
+                    x = np.array(x, kind, order="C")
+                elif type(x) is not np.ndarray or x.dtype is not kind:
+                    x = x.view(kind, np.ndarray)
+            fitting.append(x)
+        if all(x is y for x, y in zip(fitting, arguments, strict=True)):
             raise TypeError("the arguments of the compiled program changed while it was called")
-        return same
+        return fitting
 
     def _asked(self, *arguments: Any) -> int:
         if len(arguments) != len(self.arguments) or not all(a.takes(x) for a, x in zip(self.arguments, arguments, strict=True)):
