@@ -13,7 +13,7 @@ from chainrule.compiler.checked import checking
 from chainrule.compiler.front import Compiled
 from chainrule.compiler.native.findings import code, raise_found
 from chainrule.compiler.program.execute import prepare
-from chainrule.ops.bounds import SAID
+from chainrule.ops.bounds import SAID, beyond
 
 F = torch.nn.functional
 X = torch.arange(15.0).reshape(5, 3)
@@ -44,6 +44,11 @@ CASES: dict[str, tuple[Callable[..., Any], Any]] = {
     "cross_entropy, probabilities of one row": (lambda x, i: F.cross_entropy(x[0], i[0]), [-3]),
     "nll_loss": (lambda x, i: F.nll_loss(x, i, ignore_index=-5), [-5, 1, 2, 1, -1]),
     "nll_loss, gradient": (lambda x, i: torch.func.grad(lambda v: F.nll_loss(v, i))(x), [0, 1, 2, 1, 3]),
+    "one_hot": (lambda x, i: F.one_hot(i, 3), [0, 1, 3]),
+    "one_hot, negative": (lambda x, i: F.one_hot(i, 3), [[0, -1]]),
+    "multi_margin_loss": (lambda x, i: F.multi_margin_loss(x, i), [0, 1, 2, 1, 3]),
+    "multi_margin_loss, gradient": (lambda x, i: torch.func.grad(lambda v: F.multi_margin_loss(v, i))(x), [0, 1, 2, 1, -1]),
+    "multilabel_margin_loss": (lambda x, i: F.multilabel_margin_loss(x[:2], i), [[0, -1, 2], [1, 3, -1]]),
     "many": (lambda x, i: x.flatten()[i].sin(), [*range(14), 15, *range(14), 17, 3]),
 }
 
@@ -96,6 +101,6 @@ def test_what_a_kernel_writes_is_read_again() -> None:
         status = np.array([code(said, 3), -7, 5])
         with pytest.raises(SAID[said][0]) as caught:
             raise_found(status)
-        assert str(caught.value) == SAID[said][1].format(index=-7, size=5, dim=3)
+        assert str(caught.value) == str(beyond(said, -7, 5, 3))
         assert not status[0]
         raise_found(status)

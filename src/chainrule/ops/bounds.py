@@ -15,7 +15,10 @@ SAID: dict[str, tuple[type[Exception], str]] = {
     "index_copy": (IndexError, f"index_copy_(): {_PLACE}"),
     "take": (IndexError, "out of range: tried to access index {index} on a tensor of {size} elements."),
     "target": (IndexError, "Target {index} is out of bounds."),
+    "margin_target": (RuntimeError, "target out of range"),
+    "one_hot": (RuntimeError, "Class values must be smaller than num_classes."),
 }
+_NEGATIVE = {"one_hot": "Class values must be non-negative."}
 
 
 def beyond(said: str, index: Any, size: int, dim: int = 0) -> Exception:
@@ -27,6 +30,8 @@ def beyond(said: str, index: Any, size: int, dim: int = 0) -> Exception:
         RuntimeError('index 7 is out of bounds for dimension 1 with size 5')
     """
     kind, text = SAID[said]
+    if index < 0:
+        text = _NEGATIVE.get(said, text)
     return kind(text.format(index=int(index), dim=dim, size=size))
 
 

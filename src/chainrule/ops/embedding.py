@@ -19,6 +19,7 @@ from .bounds import beyond
 from .dims import value_of
 from .gather import outside
 from .index import _add_rows, index_op, lined
+from .inside import inside
 from .quick import recorder
 from .structure import cast_to, view
 
@@ -178,19 +179,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         if num_classes == 0:
             raise RuntimeError("Class values must be smaller than num_classes.")
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    if not isinstance(v, Value) and prod(v.shape):
-        if v.min() < 0:
-            raise RuntimeError("Class values must be non-negative.")
-        if num_classes == -1:
-            num_classes = int(v.max()) + 1
-        elif v.max() >= num_classes:
-            raise RuntimeError("Class values must be smaller than num_classes.")
-    elif num_classes == -1:
-        num_classes = int(np.max(v.concrete("item"))) + 1
+    if num_classes == -1:
+        num_classes = max(0, int(np.max(v.concrete("item") if isinstance(v, Value) else v))) + 1
     from .factories import arange
 
-    classes = arange(num_classes, device=tensor.device)
-    return cast_to(tensor.unsqueeze(-1) == classes, int64)  # type: ignore[no-any-return]
+    seen = inside(tensor, size=num_classes, said="one_hot")
+    return cast_to(seen.unsqueeze(-1) == arange(num_classes, device=tensor.device), int64)  # type: ignore[no-any-return]
 
 
 __all__ = ["embedding", "one_hot"]

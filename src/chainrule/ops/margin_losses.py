@@ -13,6 +13,7 @@ from ..core.tensor import Tensor
 from .activation import logsigmoid
 from .compare import where
 from .distances import pairwise_distance
+from .inside import inside
 from .matmul import check_tensors
 from .reduction import checked, legacy, reduced, share
 from .structure import sum_dims, view
@@ -213,7 +214,7 @@ def multi_margin_loss(
         raise RuntimeError(f"expected scalar type Long but found {target.dtype.scalar_name}")
 
     def loss(x: Any, t: Any) -> Any:
-        _in_range(t, 0, classes)
+        t = inside(t, size=classes, said="margin_target")
         mask = (t.unsqueeze(-1) == t.new_tensor(list(range(classes)))).to(x.dtype)
         return _multi_op(x, mask, weight, p=p, margin=margin, reduction=reduction)
 
@@ -224,12 +225,6 @@ def multi_margin_loss(
 def _check_rows(input: Tensor) -> None:
     if input.ndim > 2 or 0 in input.shape[-1:]:
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {text(input.shape)}")
-
-
-def _in_range(target: Any, low: int, high: int) -> None:
-    value: Any = getattr(target, "_value", None)
-    if hasattr(value, "min") and value.size and (value.min() < low or value.max() >= high):
-        raise RuntimeError("target out of range")
 
 
 def _multilabel_parts(x: Any, counts: Any) -> tuple[Any, Any]:
@@ -270,7 +265,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = No
     classes = input.shape[-1] if input.ndim else 1
 
     def loss(x: Any, t: Any) -> Any:
-        _in_range(t, -1, classes)
+        t = inside(t + 1, size=classes + 1, said="margin_target") - 1
         listed = ((t < 0).cumsum(1) == 0).unsqueeze(-1)
         hits = (t.unsqueeze(-1) == t.new_tensor(list(range(classes)))) & listed
         return _multilabel_op(x, hits.sum(1).to(x.dtype), reduction=reduction)

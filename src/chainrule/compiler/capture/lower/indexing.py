@@ -48,6 +48,11 @@ def _along_places(shape: tuple[int, ...], index: Node, dim: int) -> Node:
     return _linear(shape, {dim: build.inside(index, shape[dim], "gather", dim)}, index.shape, {d: d for d in range(len(shape)) if d != dim})
 
 
+@lowers("inside")
+def inside(index: Node, *, size: int, said: str) -> Node:
+    return build.inside(index, size, said)
+
+
 @lowers("gather", "take_along")
 def gather(x: Node, index: Node, *, dim: int) -> Node:
     if len(x.shape) != len(index.shape):
