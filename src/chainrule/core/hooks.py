@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
+from .epoch import turned
+
 HookTable = OrderedDict[int, Callable[..., Any]]
 F = TypeVar("F")
 
@@ -36,8 +38,10 @@ class RemovableHandle:
         RemovableHandle.next_id += 1
         extra = [] if extra_dict is None else extra_dict if isinstance(extra_dict, list) else [extra_dict]
         self.extra_dict_ref = tuple([weakref.ref(d) for d in extra])
+        turned()  # a hook is about to be registered
 
     def remove(self) -> None:
+        turned()
         for ref in (self.hooks_dict_ref, *self.extra_dict_ref):
             hooks = ref()
             if hooks is not None:

@@ -18,6 +18,7 @@ import numpy as np
 from ..core.dtype import float64
 from ..core.epoch import Noted
 from ..core.floating_flags import IGNORE, enter, leave
+from ..core.hooks import HookTable, register
 from ..core.large import SMALL, stepped
 from ..core.modes import MODES
 from ..core.mutation import written_by_step
@@ -37,24 +38,19 @@ class _Required:
 
 required = _Required()
 
-_global_pre: OrderedDict[int, Callable[..., Any]] = OrderedDict()
-_global_post: OrderedDict[int, Callable[..., Any]] = OrderedDict()
-
-
-def _register(table: OrderedDict[int, Callable[..., Any]], hook: Callable[..., Any]) -> RemovableHandle:
-    handle = RemovableHandle(table)
-    table[handle.id] = hook
-    return handle
+_global_pre: HookTable = OrderedDict()
+_global_post: HookTable = OrderedDict()
+GLOBAL_HOOKS = {"step_pre": _global_pre, "step_post": _global_post}
 
 
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
-    return _register(_global_pre, hook)
+    return register(_global_pre, hook)
 
 
 def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Call ``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
-    return _register(_global_post, hook)
+    return register(_global_post, hook)
 
 
 class Optimizer:
@@ -327,7 +323,7 @@ class Optimizer:
 
     def _add_hook(self, kind: str, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         table = self._hooks.setdefault(kind, OrderedDict())
-        handle = _register(table, hook)
+        handle = register(table, hook)
         if prepend:
             table.move_to_end(handle.id, last=False)
         return handle

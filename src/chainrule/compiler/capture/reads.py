@@ -13,7 +13,7 @@ import operator
 import types
 from array import array
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from opcode import EXTENDED_ARG, opmap
 from types import MappingProxyType
@@ -59,6 +59,7 @@ class Surroundings:
         self._last = ("", "")
         self.why: list[str] = []
         self.optimizers: list[Any] = []
+        self._hooks: dict[int, dict[Any, Any]] = {}  # tables of hooks by kind: all modules', an optimizer's, all optimizers'
         self.tensors: set[int] = set()  # identities of those that it reaches
         self.found: set[int] = set()  # identities of all that it looks at
         self._hold: list[Any] = []  # identities stay taken
@@ -191,7 +192,7 @@ class Surroundings:
         elif hasattr(kind, "__next__"):
             self.why.append(f"it reads an iterator ({kind.__name__})")
         elif hasattr(value, "param_groups") and hasattr(value, "state"):
-            self._optimizer(value)
+            self._optimizer(value, depth)
         elif hasattr(value, "_modules") and hasattr(value, "_parameters"):
             self._module(value, depth)
         elif not _ours(kind.__module__) or hasattr(value, "get_last_lr") or hasattr(value, "get_scale"):
@@ -262,6 +263,7 @@ class Surroundings:
     def _attributes(self) -> None:
         """The default dtype, and what modules have: looked at when one of them has been set (``train()`` and ``eval()`` do)."""
         modules = [_Held(vars(m), self._varying(vars(m))) for m in self._modules.values()]
+        modules += [_Held(tables, frozenset()) for tables in self._hooks.values()]
         groups = [_Held(g, self._varying(g)) for g in self._groups]
         floating = defaults.floating
         epoch = EPOCH.copy()
@@ -287,15 +289,29 @@ class Surroundings:
                 for held in vars(child).values():
                     self._walk(held, depth + 1)
                 self._types(child)
-            for hook in ("_forward_hooks", "_forward_pre_hooks"):
-                for f in getattr(child, hook, {}).values():
-                    self._walk(f, depth + 1)
+        from ...nn.modules.hooks import BACKWARD, BACKWARD_PRE, FORWARD, FORWARD_PRE, global_hooks
 
-    def _optimizer(self, value: Any) -> None:
+        tables = [vars(child) for child in value.modules() if child._hooked]
+        self._registered([t[kind] for t in tables for kind in (FORWARD, FORWARD_PRE, BACKWARD, BACKWARD_PRE) if kind in t], depth)
+        self._registered(global_hooks.tables.values(), depth)
+        self._hooks[id(global_hooks)] = global_hooks.tables
+
+    def _registered(self, tables: Iterable[Mapping[int, Any]], depth: int) -> None:
+        """Hooks that the call will run."""
+        for table in tables:
+            for f in table.values():
+                self._walk(f, depth + 1)
+
+    def _optimizer(self, value: Any, depth: int) -> None:
         for name in ("state", "param_groups"):
             held = getattr(value, name)
             self._expect(f"{{}}.{name}", value)
             self._same("len({})", held)
+        from ...optim.optimizer import GLOBAL_HOOKS
+
+        for tables in (value._hooks, GLOBAL_HOOKS):
+            self._registered(tables.values(), depth)
+            self._hooks[id(tables)] = tables
         self.optimizers.append(value)
         self._states.append((value, value.state))
         for group in value.param_groups:
