@@ -156,12 +156,16 @@ def explain_compile(function: Any, *args: Any, profile: bool = False, **kwargs: 
         variant = made.variant(*args, **kwargs)
     except ValueError:
         return Report([], made.reasons) if made.parts is None else _by_parts(made)
-    inputs = _inputs(variant, args, kwargs) if profile else None
-    pieces = _pieces(variant, made, inputs)
-    joint = variant.record.joint
-    if joint is not None:
-        given = None if inputs is None else _cotangents(variant, inputs)
-        pieces.append(_piece("backward", improved(joint.program), made, variant.backward, given))
+    state = default_generator.get_state()
+    try:
+        inputs = [np.array(a, order="C") for a in variant.inputs(args, kwargs)] if profile else None
+        pieces = _pieces(variant, made, inputs)
+        joint = variant.record.joint
+        if joint is not None:
+            given = None if inputs is None else _cotangents(variant, inputs)
+            pieces.append(_piece("backward", improved(joint.program), made, variant.backward, given))
+    finally:
+        default_generator.set_state(state)  # what was measured may have drawn
     return Report(pieces, made.reasons, _guards(made, args, kwargs), dict(variant.seconds), variant.loaded, _splits(variant))
 
 
@@ -220,15 +224,6 @@ def _planned(program: Program, made: Compiled) -> Any:
         return Native(program, host())
     except TooLong:
         return None
-
-
-def _inputs(variant: Variant, args: Any, kwargs: Any) -> list[Any]:
-    """What a call would give the program; the random stream stays where it is."""
-    state = default_generator.get_state()
-    try:
-        return [np.array(a, order="C") for a in variant.inputs(args, kwargs)]
-    finally:
-        default_generator.set_state(state)
 
 
 def _cotangents(variant: Variant, inputs: Sequence[Any]) -> list[Any]:

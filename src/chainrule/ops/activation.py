@@ -454,7 +454,7 @@ def _drawn_slopes(x: Any, *, lower: float, upper: float) -> Any:
     return slopes.astype(x.dtype)[()]
 
 
-_slopes = Op("rrelu_slopes", _drawn_slopes, kind="general", batch=sample_op.batch_rule)
+_slopes = Op("rrelu_slopes", _drawn_slopes, kind="general", batch=sample_op.batch_rule, infer=lambda x, lower, upper: x)
 _rrelu_with_noise = Op(
     "rrelu_with_noise", lambda x, noise: x * noise, kind="elementwise", args="x noise", d=[lambda t, noise: t * noise, None]
 )

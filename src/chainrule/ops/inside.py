@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.batching import same
 from ..core.op import Op
 from .bounds import beyond
 
@@ -17,11 +17,7 @@ def _look(index: Any, *, size: int, said: str) -> Any:
     return index
 
 
-def _batch(op: Op, args: Sequence[Any], mask: Sequence[bool], kw: dict[str, Any]) -> Any:
-    return op(*args, **kw)
-
-
 #: The index itself, int64; raises what :data:`~.bounds.SAID` has under ``said`` where an element is not in [0, size).
-inside = Op("inside", _look, kind="general", args="index", infer=lambda index, size, said: index, batch=_batch)
+inside = Op("inside", _look, kind="general", args="index", infer=lambda index, size, said: index, batch=same)
 
 __all__: list[str] = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import random_integers, rejection, sampling
+from ..core.batching import aligned
 from ..core.device import as_device, cpu, strided, tensor_device
 from ..core.dtype import as_dtype, dtype, int64
 from ..core.generator import Generator, default_generator
@@ -306,15 +308,6 @@ def randint_like(
 # -- distributions with parameters -----------------------------------------------------------------------------------
 
 
-def _raw(tensor: Tensor, name: str) -> Any:
-    value = tensor._value
-    if isinstance(value, Value):
-        if MODES.vmaps and MODES.vmaps[-1][2] == "error":
-            raise RuntimeError(_IN_VMAP)
-        raise RuntimeError(f"{name} needs values: its parameters cannot be those of an open transform")
-    return np.asarray(value)
-
-
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, out: Any = None, dtype: Any = None,
     layout: Any = strided, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -336,8 +329,11 @@ def normal(
     if not given:
         raise TypeError("normal() received an invalid combination of arguments: numbers for mean and std need a size")
     kind = mean.dtype if isinstance(mean, Tensor) else std.dtype
-    parts = [_raw(x, "normal") if isinstance(x, Tensor) else x for x in (mean, std)]
-    return finish(sampling.normal_of(g, parts[0], parts[1], kind), out, False)
+    if len(given) == 2:
+        return _sampled(g, lambda m, s: sampling.normal_of(g, m, s, kind), given, out, kind=kind.np)
+    number, varied = (std, "mean") if given[0] is mean else (mean, "std")  # what is closed over must not be a tensor
+    draw = lambda x: sampling.normal_of(g, *((x, number) if varied == "mean" else (number, x)), kind)
+    return _sampled(g, draw, given, out, kind=kind.np)
 
 
 @method
@@ -353,12 +349,18 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
         return like("bernoulli", input, lambda s, d: sampling.bernoulli(g, s, d, float(p)), None, None, False, None)
     if isinstance(input._value, Meta):
         return finish(Meta(input._value.shape, input._value.numpy_dtype), out, False)
-    return _sampled(input, lambda v: sampling.bernoulli_of(g, v), out)
+    return _sampled(g, lambda v: sampling.bernoulli_of(g, v), (input,), out)
 
 
-def _sampled(input: Tensor, draw: Any, out: Any = None) -> Tensor:
-    """``draw`` of the values of ``input``, through the interpreters of open transforms."""
-    result: Tensor = draw_op(input.detach(), draw=draw)
+def _sampled(
+    g: Generator, draw: Any, given: Sequence[Tensor], out: Any = None, *, kind: Any = None, width: int | None = None
+) -> Tensor:  # fmt: skip
+    """``draw`` of the values that are ``given``, through the interpreters of open transforms.
+
+    The result has their shape, with ``width`` in place of the last dimension, and the first one's dtype, unless ``kind`` is another.
+    """
+    own = g is not default_generator
+    result: Tensor = draw_op(*[x.detach() for x in given], draw=draw, kind=kind, width=width, own=own)
     if out is None:
         return result
     return finish(result._value, out, False)
@@ -367,13 +369,22 @@ def _sampled(input: Tensor, draw: Any, out: Any = None) -> Tensor:
 def _draw_batch(op: Any, args: Any, mask: Any, kw: dict[str, Any]) -> Any:
     mode = MODES.vmaps[-1][2] if MODES.vmaps else "different"
     if mode == "different":
-        return op(args[0], **kw)
+        return aligned(op, args, mask, kw)
     if mode == "error":
         raise RuntimeError(_IN_VMAP)
     raise RuntimeError("vmap: a random operation on batched parameters cannot draw the 'same' numbers for all samples")
 
 
-draw_op = Op("draw", lambda x, *, draw: draw(np.asarray(x)), kind="general", batch=_draw_batch)
+def _draw(*given: Any, draw: Any, kind: Any, width: int | None, own: bool) -> Any:
+    return draw(*map(np.asarray, given))
+
+
+def _drawn_like(*given: Any, draw: Any, kind: Any, width: int | None, own: bool) -> Meta:
+    shape = np.broadcast_shapes(*[x.shape for x in given])
+    return Meta(shape if width is None else (*shape[:-1], width), given[0].numpy_dtype if kind is None else kind)
+
+
+draw_op = Op("draw", _draw, kind="general", batch=_draw_batch, infer=_drawn_like, variadic=True)
 
 
 @method
@@ -389,7 +400,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     g = _source(generator)
     if isinstance(out, Tensor) and out.dtype is not int64:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype.scalar_name}")
-    return _sampled(input, lambda v: sampling.multinomial(g, v, num_samples, replacement), out)
+    draw = lambda v: sampling.multinomial(g, v, num_samples, replacement)
+    return _sampled(g, draw, (input,), out, kind=int64.np, width=num_samples)
 
 
 def poisson(input: Tensor, generator: Any = None) -> Tensor:
@@ -400,13 +412,13 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
     tensor([0., 0.])
     """
     g = _source(generator)
-    return _sampled(input, lambda v: rejection.poisson(g, v))
+    return _sampled(g, lambda v: rejection.poisson(g, v), (input,))
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Any = None) -> Tensor:
     """How many of ``count`` trials succeed, each with probability ``prob``."""
     g = _source(generator)
-    return finish(rejection.binomial(g, _raw(count, "binomial"), _raw(prob, "binomial")), None, False)
+    return _sampled(g, lambda n, p: rejection.binomial(g, n, p), (count, prob))
 
 
 # -- in place --------------------------------------------------------------------------------------------------------
@@ -508,8 +520,9 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     g = _source(generator)
     if isinstance(p, Tensor):
         kind = self.dtype
-        probabilities = p.expand(tuple(self.shape))
-        return write("bernoulli_", self, _sampled(probabilities, lambda v: sampling.bernoulli_of(g, v, kind)), "BernoulliBackward1")
+        given = (p.expand(tuple(self.shape)),)
+        source = _sampled(g, lambda v: sampling.bernoulli_of(g, v, kind), given, kind=kind.np)
+        return write("bernoulli_", self, source, "BernoulliBackward1")
     return _fill(self, "bernoulli_", lambda s, d: sampling.bernoulli(g, s, d, float(p)), "BernoulliBackward2")
 
 

@@ -266,7 +266,7 @@ def _record(recorder: Recorder, result: Any, before: dict[int, Any], arguments: 
     elif left.escaped():
         recorder.note(FIRST)
         return None
-    recorder.wanted = left.cells
+    recorder.wanted = left.cells if recorder.turn is None else [*left.cells, recorder.turn.cell]
     return Record(
         recorder.program, recorder.given, structure, left.leaves, left.rebound, left.cleared, backward, left.gradients,
         left.recorded, recorder.places(), [p for _, _, p in recorder.earlier.passed], recorder.decisions,

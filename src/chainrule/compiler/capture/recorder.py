@@ -29,6 +29,7 @@ from . import build, window
 from .census import Census
 from .earlier import Earlier, Saved
 from .lower import lowered
+from .lower.draws import drawn_in, inside
 from .number import plain
 from .order import Order, memory_order
 from .ready import Engine, Ready
@@ -84,12 +85,14 @@ class Recorder:
         self.roots: dict[int, list[tuple[Tensor, Any]]] = {}
         self.windows: dict[int, list[window.Window]] = {}  # by owner
         self.merged: dict[int, Cell] = {}
-        self.chosen: list[tuple[Cell, weakref.ref[Cell]]] = []  # memory, and what was read of it at such a place: a view, uncaptured
+        self.chosen: list[tuple[Cell, weakref.ref[Cell]]] = []  # memory, and what was read of it: a view, uncaptured
         self.orders: dict[int, tuple[Node, Order]] = {}  # of memory, where it is not row-major
         self.hooked = set(HOOKED)  # nodes, by weak references
         self.breaks: list[tuple[str, str]] = []  # (why, the user's line)
         self.arrays: dict[int, Any] = {}  # what cells became, by identity
         self.wanted: list[Cell] | None = None  # what a record gives, in its order
+        self.turn: Captured | None = None  # what the next draw inside of the program has to wait for
+        self.draws: set[int] = set()  # the calls that draw, by identity
         self._keep: list[Cell] = []
         self.trace = Trace(self)
         self.splitting = True  # whether Python may branch and the capture go on
@@ -148,7 +151,7 @@ class Recorder:
     def about_to_write(self, cell: Cell) -> None:
         """Let all that see the memory of a cell see what is written to it; RuntimeError, which ends the capture, where that cannot be."""
         if any(cell in (base, chosen()) and chosen() is not None for base, chosen in self.chosen):
-            raise RuntimeError("memory is written that is seen at a place which a tensor's value chooses")
+            raise RuntimeError("memory is written that is seen through a view which a program does not follow")
         if cell.owner is not None and len(self.windows[id(cell.owner)]) > 1:
             self.merge(cell.owner)
 
@@ -243,13 +246,24 @@ class Recorder:
 
     def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
         """What a generator gives: drawn now, and again at every call of the program."""
-        before = default_generator._get_state_array().tobytes()
+        before = default_generator._get_state_array()
         array = np.asarray(draw(shape), order="C")
-        if array.size and default_generator._get_state_array().tobytes() == before:
+        if array.size and default_generator._get_state_array().tobytes() == before.tobytes():
             self.splitting = False  # another generator's numbers: drawing them cannot be undone
+        elif self.turn is not None:
+            self._undrawn(before)
+            return inside(self, lambda: draw(shape), [], array.shape, array.dtype)
         cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape), order="C"))
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
+
+    def _undrawn(self, state: Any) -> None:
+        """Let the generator go on from a state: the program will draw what was drawn since."""
+        recording, MODES.recorder = MODES.recorder, None  # which would take it for a stream that starts anew
+        try:
+            default_generator._set_state_array(state)
+        finally:
+            MODES.recorder = recording
 
     def number(self, value: Any, current: Callable[[], Any]) -> Node:
         """An input of shape () for a number of Python's; ``current`` gives it at every call."""
@@ -310,7 +324,7 @@ class Recorder:
 
     def decided(self, node: Node, why: str) -> Any:
         """What Python goes by: the number in a node of shape ()."""
-        if self.splitting and len(self.decisions) < _DECISIONS:
+        if self.splitting and len(self.decisions) < _DECISIONS and not drawn_in(self, node):
             outcome = execute(Program(self.program.inputs, [node], []), [memory_of(c.array) for c in self._keep])[0].item()
             self.decisions.append(Decision(node, outcome, sum(given.draw is not None for given in self.given)))
             self.splits.append((why, user_line()))

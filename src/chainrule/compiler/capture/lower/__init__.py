@@ -6,13 +6,14 @@ on symbols (elementwise) or on captured tensors (where it is written in operatio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
 from ....core.apply import WIDE_NUMBERS, cast_scalar, operand_dtypes
-from ....core.dtype import defaults, dtype, float32
+from ....core.dtype import FROM_NUMPY, defaults, dtype, float32
 from ....core.meta import Meta
 from ....core.op import Op
 from ....core.size import broadcast_pair
@@ -23,13 +24,13 @@ from ..number import Number, plain
 from ..order import template
 from ..symbolic import Unsupported
 from ..value import Captured
-from . import contraction, distances, indexing, losses, normal, order, reduction, resampling, scans, structure, windows
+from . import contraction, distances, draws, indexing, losses, normal, order, reduction, resampling, scans, structure, windows
 from .forms import FORMS
 from .table import LOWERINGS
 
 __all__ = [
-    "contraction", "distances", "indexing", "losses", "lowered", "normal", "order", "reduction", "resampling", "scans", "structure",
-    "windows",
+    "contraction", "distances", "draws", "indexing", "losses", "lowered", "normal", "order", "reduction", "resampling", "scans",
+    "structure", "windows",
 ]  # fmt: skip
 
 _COMPOSED = frozenset(
@@ -53,8 +54,10 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
         like = recorder.value_of(args[0])
         order = recorder.order_of(like)
         return wrap(recorder.ordered(recorder.drawn(like.shape, lambda s: op.impl(template(s, order), **kw)), like))
-    if op.name in ("draw", "to_meta", "rrelu_slopes"):
-        raise Unsupported("numbers drawn with computed parameters")
+    if op.name in ("draw", "rrelu_slopes"):
+        return draws.computed(recorder, op, args, kw)
+    if op.name == "to_meta":
+        raise Unsupported("a tensor without data")
     if op.name in _COUNTED:
         raise Unsupported("the shape of the result depends on values")
     if op.name in _COMPOSED:
@@ -74,7 +77,7 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
     except Unsupported:
         return _host(recorder, op, args, kw)
     outs = tuple([wrap(Captured.of(recorder, node)) for node in made])
-    if op.name == "index" and all(not a.ndim for a in args[1:]):
+    if op.name == "strided_gather" or (op.name == "index" and all(not a.ndim for a in args[1:])):
         recorder.chosen.append((recorder.value_of(args[0]).cell, ref(outs[0]._value.cell)))
     if op.name == "full_like":
         recorder.ordered(outs[0]._value, recorder.value_of(args[0]))
@@ -93,9 +96,11 @@ def _several(made: Any) -> list[Node]:
 def _view(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """A view of the same cell, or None where NumPy would have to copy."""
     captured = recorder.value_of(args[0])
+    if op.name in ("view_as_real", "view_as_complex"):
+        made = _host(recorder, op, args, kw)
+        recorder.chosen.append((captured.cell, ref(made._value.cell)))
+        return made
     probe, whole = captured.probe()
-    if op.name in ("view_as_real", "view_as_complex") or captured.numpy_dtype.kind == "c":
-        return _host(recorder, op, args, kw)
     shown = op.impl(probe, **kw)
     parts = shown if isinstance(shown, (tuple, list)) else (shown,)
     if any(p.dtype != np.uint8 for p in parts):
@@ -172,6 +177,33 @@ def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, 
     return build.expand(build.cast(made, target), shape)
 
 
+def _on_arrays(op: Op, args: tuple[Any, ...], kw: dict[str, Any], kind: Any) -> Callable[..., tuple[Any, ...]]:
+    """The operation as a function of arrays, a tuple; its implementation alone, where dtypes are the result's already."""
+    numbers = [None if isinstance(a, Tensor) else (a,) for a in args]
+    impl = op.impl
+    if op.kind == "elementwise":
+        dtypes = {_dtype(a) for a in args if isinstance(a, Tensor)}
+        if dtypes != {kind} or kind.kind != "c" or op.promote is not None:
+
+            def applied(*arrays: Any) -> tuple[Any, ...]:
+                rest = iter(arrays)
+                found = op.apply(*[wrap(next(rest)) if t is None else t[0] for t in numbers], **kw)
+                many = found if isinstance(found, (tuple, list)) else (found,)
+                return tuple([np.asarray(o._value) for o in many])
+
+            return applied
+        numbers = [t if t is None or t[0] is None else (cast_scalar(t[0], FROM_NUMPY[kind]),) for t in numbers]
+
+    def run(*arrays: Any) -> tuple[Any, ...]:
+        if len(arrays) < len(numbers):
+            rest = iter(arrays)
+            arrays = tuple([next(rest) if t is None else t[0] for t in numbers])
+        found = impl(*arrays, **kw)
+        return tuple(found) if isinstance(found, (tuple, list)) else (found,)
+
+    return run
+
+
 def _host(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The operation on NumPy, called from the program.  Unsupported where the shape of the result depends on values."""
     args = tuple([plain(a) for a in args])
@@ -182,15 +214,7 @@ def _host(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> A
         raise Unsupported(f"the shape of the result depends on values ({type(error).__name__}: {error})") from None
     outs = result if isinstance(result, (tuple, list)) else (result,)
     kinds = tuple([(tuple(o._value.shape), o._value.numpy_dtype) for o in outs])
-    template = [None if isinstance(a, Tensor) else (a,) for a in args]
-
-    def function(*arrays: Any) -> tuple[Any, ...]:
-        rest = iter(arrays)
-        given = [wrap(next(rest)) if t is None else t[0] for t in template]
-        found = op.apply(*given, **kw)
-        many = found if isinstance(found, (tuple, list)) else (found,)
-        return tuple([np.asarray(o._value) for o in many])
-
+    function = _on_arrays(op, args, kw, kinds[0][1])
     function.__name__ = op.name
     given = [recorder.value_of(a).node for a in args if isinstance(a, Tensor)]
     call = build.make("call", given, (), np.bool_, function=function, outputs=kinds)
