@@ -305,3 +305,19 @@ def test_a_graph_and_a_branch() -> None:
         for x in xs:
             agree(some(*forward(x)), run(*forward(x)))
     assert run.long == 0
+
+
+def test_ways_whose_results_have_different_histories() -> None:
+    w = torch.nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
+
+    def some(x: Any) -> Any:
+        y = w * x
+        if y.sum() > 0:
+            return y, x.sum()
+        return y, y * 2
+
+    run = Counted(some)
+    xs = [(torch.tensor(v),) for v in ([1.0, 0.0, 1.0], [1.0, 2.0, 0.0])]
+    quick(run, xs)
+    for (x,) in xs * 2:
+        agree(*[torch.autograd.grad(sum(r.sum() for r in f(x)), w)[0] for f in (some, run)])

@@ -489,8 +489,8 @@ class Text:
         places = [variant.leaves[k] for k in joint.results]
         shapes = [(outputs[p.output].shape, outputs[p.output].dtype) for p in places if isinstance(p, Place) and p.output is not None]
         edges = ", ".join([f"{self._tensor(s)} if {self._tensor(s)}._gn is LEAF else {self._tensor(s)}._gn" for s in variant.sources])
-        self.space |= {"node_of": node_of, "Slot": Slot, "LEAF": LEAF, "joint": joint}
-        self._then(f"node = node_of(joint, {self.named(variant.backward)}, [{saved}], [{edges}], {self.named(shapes)})")
+        self.space |= {"node_of": node_of, "Slot": Slot, "LEAF": LEAF}
+        self._then(f"node = node_of({self.named(joint)}, {self.named(variant.backward)}, [{saved}], [{edges}], {self.named(shapes)})")
         for index, k in enumerate(joint.results):
             self._then(f"{names[k]}._gn = Slot(node, {index})")
 

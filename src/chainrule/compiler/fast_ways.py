@@ -5,6 +5,7 @@ What all ways look at comes before the first stage; a way's effects come last, w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ class WaysText(Text):
         self.plans: dict[int, Any] = {id(fork): getattr(fork.ready.run, "plan", None) for fork in _forks(ways.root)}
         self.ended: list[tuple[Variant, list[str]]] = []  # forms, and the lines of their effects
         self.stage_names: dict[int, str] = {}  # of what stages give
+        self.count = itertools.count()
         ends = [child for fork in _forks(ways.root) for child in fork.children.values() if not isinstance(child, Fork)]
         fitting = [(id(end), [v for v in end if v.fits(self.given)]) for end in ends]
         self.latest = {end: variants[-1] for end, variants in fitting if variants}  # the form that is for such calls now, by the leaf
@@ -83,7 +85,7 @@ class WaysText(Text):
             inputs.append(self._input(ways.finders[id(node)]) if number is None else (f"w{number}", None))
         inputs += [(self.stage_names[id(n)], None) for n in fork.takes]
         self.apart = []
-        given = [f"s{len(self.stage_names) + k}" for k in range(len(fork.gives))]
+        given = [f"s{next(self.count)}" for _ in fork.gives]  # a fork beside this one may give the same
         self.stage_names |= zip(map(id, fork.gives), given, strict=True)
         asked = [f"q{k}" for k in range(len(fork.decisions))]
         if self._call(plan, inputs, [*asked, *given]):
