@@ -211,3 +211,38 @@ def test_a_saved_value_that_is_overwritten_inside_is_an_error() -> None:
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             run(torch.ones(3))
     assert w.grad is None and not run.programs()
+
+
+def test_code_that_is_exchanged_is_noticed() -> None:
+    """As what reloads modules into a running notebook does: it gives old functions and classes the new code."""
+
+    class Base:
+        def double(self, x: Any) -> Any:
+            return x * 2
+
+    class Scale(Base):
+        def double(self, x: Any) -> Any:
+            return super().double(x) + 1
+
+    def shifted(x: Any, by: float = 1.0) -> Any:
+        return x + by
+
+    def other(x: Any, by: float = 1.0) -> Any:
+        return x - by
+
+    scale = Scale()
+    run, x = torch.compile(lambda x: scale.double(shifted(x))), torch.ones(3)
+
+    def calls(expected: float) -> None:
+        for _ in range(4):
+            assert run(x).tolist() == [expected] * 3
+
+    calls(5)
+    shifted.__defaults__ = (2.0,)
+    calls(7)
+    shifted.__code__ = other.__code__
+    calls(-1)
+    Base.double = lambda self, x: x * 10  # type: ignore[method-assign]
+    calls(-9)
+    Scale.double = lambda self, x: x  # type: ignore[method-assign]
+    calls(-1)

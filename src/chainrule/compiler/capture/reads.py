@@ -253,9 +253,11 @@ class Surroundings:
                         self._walk(member, 1)
 
     def _of_classes(self) -> None:
-        """What classes hold besides methods."""
+        """What classes hold: the methods that are known, and what is no method."""
         for kind in {id(k): k for k in self._kinds}.values():
             for name, value in list(vars(kind).items()):
+                if isinstance(value, types.FunctionType) and id(value) in self.found:
+                    self.conditions.append(f"{self._named(kind)}.{name} is not {self._named(value)}")
                 if not name.startswith("__") and not callable(value) and not hasattr(value, "__get__"):
                     self._expect(f"vars({{}})[{name!r}]", kind)
                     self._walk(value, 2)
@@ -340,6 +342,10 @@ class Surroundings:
             return
         if "site-packages" in code.co_filename and depth > 2:
             return
+        if depth:  # the function itself is told apart already
+            parts = [n for n in ("__code__", "__defaults__", "__kwdefaults__") if getattr(function, n) is not None]
+            name = self._named(function)
+            self.conditions += [f"{name}.{n} is not {self._named(getattr(function, n))}" for n in parts]
         for cell in function.__closure__ or ():
             self._cell(cell, depth)
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
