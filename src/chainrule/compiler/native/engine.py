@@ -86,6 +86,8 @@ class Native:
         self.readers: dict[int, int] = {}  # the last step that reads a node's memory
         self.written: dict[int, int] = {}  # the step that writes it
         self.made: list[Node] = []
+        self.loaded: set[int] = set()  # what kernels read
+        self.hosted: set[int] = set()  # what NumPy computes
         for group in groups:
             self._plan(group)
             if len(self.sharing) > _KERNELS:
@@ -122,9 +124,11 @@ class Native:
         if calls is None:
             inside, reads = expanded(group)
             step: list[Call | Host] = [Host(tuple(inside), group.outputs)]
+            self.hosted |= {id(n) for n in group.outputs}
         else:
             step = list(calls)
             reads = [b.node for c in calls for b in c.buffers]
+            self.loaded |= {id(base_of(n)) for n in reads}
         self.steps += step
         self.parts.append(Part(group, tuple(step), why))
         number = len(self.steps) - 1
@@ -206,6 +210,8 @@ class Native:
             over = step
             if id(node) in elsewhere or node.op == "call":
                 continue
+            if id(node) in self.hosted and id(node) not in self.loaded and id(node) not in self.inside:
+                continue  # an array of NumPy's, new at every call
             whole, start = self.inside.get(id(node), (node, 0))
             if id(whole) not in self.memory:
                 size = -(-max(1, whole.bytes) // ALIGN) * ALIGN

@@ -80,25 +80,74 @@ def _straight(plan: Plan) -> Runner:
     return run
 
 
+class _HostStep(NamedTuple):
+    """A node that NumPy computes: where its arguments are found, and what becomes of the value."""
+
+    node: int
+    run: Callable[..., Any]
+    args: tuple[int, ...]
+    into: str  # "" for what only the next nodes read, "call", "memory" that a kernel reads, "own" memory
+
+
 class Steps:
     """A plan of several steps."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.lock = threading.Lock()  # the memory between steps is one
-        self.makers = [(id(n), maker(n)) for n in plan.program.outputs if n.op != "call"]
-        self.hosts = {id(s): [(n, compute(n)) for n in s.nodes] for s in plan.segments if isinstance(s, Host)}
+        self.known: dict[int, Any] = {}  # what hosts read that is the same array at every call
+        hosts = [s for s in plan.segments if isinstance(s, Host)]
+        made = {id(n) for s in hosts for n in s.outputs} - plan.direct.keys()
+        self.makers = [(id(n), maker(n)) for n in plan.program.outputs if id(n) not in made]
+        self.hosts = {id(s): self._host_steps(s) for s in hosts}
+        self.joined: list[Section | list[_HostStep]] = []
+        for segment in plan.segments:
+            if isinstance(segment, Section):
+                self.joined.append(segment)
+            elif self.joined and isinstance(last := self.joined[-1], list):
+                last += self.hosts[id(segment)]
+            else:
+                self.joined.append([*self.hosts[id(segment)]])
+
+    def _host_steps(self, step: Host) -> list[_HostStep]:
+        out: list[_HostStep] = []
+        inside = {id(n) for n in step.nodes}
+        outputs = {id(n) for n in step.outputs}
+
+        def reach(node: Node) -> None:
+            """Views of what lies in memory are taken by NumPy."""
+            if id(node) in self.plan.memory:
+                self.known[id(node)] = self.plan.memory[id(node)]
+            elif node.op == "const":
+                self.known[id(node)] = np.asarray(compute(node)())
+            elif node.op == "view" and id(node) not in inside:
+                reach(node.args[0])
+                out.append(_HostStep(id(node), compute(node), (id(node.args[0]),), ""))
+
+        for node in step.nodes:
+            for a in node.args:
+                reach(a)
+            into = "" if id(node) not in outputs else "call" if node.op == "call" else "own"
+            if into == "own" and (id(node) in self.plan.memory or id(node) in self.plan.direct):
+                into = "memory"
+                if id(node) in self.plan.memory:
+                    self.known[id(node)] = self.plan.memory[id(node)]
+            out.append(_HostStep(id(node), compute(node), tuple([id(a) for a in node.args]), into))
+        return out
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         with self.lock:
             values = self.values(inputs)
-            for segment in self.plan.segments:
-                self.step(segment, values)
+            for segment in self.joined:
+                if isinstance(segment, list):
+                    _on_host(segment, values)
+                else:
+                    segment.run(*[values[id(n)] for n in segment.changing])
             return [values[id(n)] for n in self.plan.program.outputs]
 
     def values(self, inputs: Sequence[Any]) -> dict[int, Any]:
         """What is there before the first step, by node."""
-        values: dict[int, Any] = {id(n): a for n, a in zip(self.plan.program.inputs, inputs, strict=True)}
+        values: dict[int, Any] = self.known | {id(n): a for n, a in zip(self.plan.program.inputs, inputs, strict=True)}
         for node, make in self.makers:
             values[node] = make()
         for node, index in self.plan.direct.items():
@@ -108,30 +157,26 @@ class Steps:
     def step(self, segment: Section | Host, values: dict[int, Any]) -> None:
         """Take one step, from and into ``values``."""
         if isinstance(segment, Host):
-            self._on_host(segment, values)
+            _on_host(self.hosts[id(segment)], values)
         else:
             segment.run(*[values[id(n)] for n in segment.changing])
 
-    def _array(self, node: Node, *values: dict[int, Any]) -> Any:
-        """A node's value as an array; views of what lies in memory are taken by NumPy."""
-        key = id(node)
-        for known in (*values, self.plan.memory):
-            if key in known:
-                return known[key]
-        return np.asarray(compute(node)(*[self._array(a, *values) for a in node.args]))
 
-    def _on_host(self, step: Host, values: dict[int, Any]) -> None:
-        local: dict[int, Any] = {}
-        token = enter(IGNORE)
-        try:
-            for node, run in self.hosts[id(step)]:
-                local[id(node)] = run(*[self._array(a, local, values) for a in node.args])
-        finally:
-            leave(token)
-        for node in step.outputs:
-            value = local[id(node)]
-            held = self.plan.memory.get(id(node), values.get(id(node)))
-            if node.op == "call" or held is None or isinstance(held, np.generic):
-                values[id(node)] = value if node.op == "call" else np.asarray(value)
+def _on_host(steps: Sequence[_HostStep], values: dict[int, Any]) -> None:
+    token = enter(IGNORE)
+    try:
+        for node, run, args, into in steps:
+            value = run(*[values[a] for a in args])
+            if into == "memory":
+                values[node][...] = value
             else:
-                held[...] = value
+                values[node] = _own(value) if into == "own" else value
+    finally:
+        leave(token)
+
+
+def _own(value: Any) -> Any:
+    """The array itself where nobody else can have it."""
+    array = np.asarray(value)
+    flags = array.flags
+    return array if array.base is None and flags.c_contiguous and flags.writeable else np.array(array, order="C")
