@@ -19,6 +19,7 @@ from ....core.op import Op
 from ....core.size import broadcast_pair
 from ....core.tensor import Tensor, wrap
 from ...program.ir import Node
+from ...program.spec import FUNCTIONS, category
 from .. import build, symbolic
 from ..number import Number, plain
 from ..order import template
@@ -170,6 +171,11 @@ def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, 
             given.append(build.const(node if wide else cast_scalar(node, kind), work))
     target = np.dtype(bool) if op.result == "bool" else kind.np
     if op.name in DIRECT and not kw and all(isinstance(g, Node) for g in given):
+        fits = category(given[-1].dtype) in FUNCTIONS[DIRECT[op.name]].categories
+        if not fits and op.result != "bool":
+            return build.expand(given[0], shape)  # whole numbers are rounded
+        if not fits:
+            given = [build.cast(g, np.float64) for g in given]
         made = build.mapped(DIRECT[op.name], *given, dtype=target if op.result == "bool" else work)
     else:
         numbers = [g.attrs["value"][()] if isinstance(g, Node) and g.op == "const" and g.shape == () else g for g in given]
