@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -10,21 +9,23 @@ import numpy as np
 
 from ..core.op import Op
 from ..core.tensor import Tensor
-from ..core.value import Value
 from .matmul import check_tensors
 from .pooling_maps import Ints, selecting
+from .random import rand
 from .windows import offsets
 
 
-def _fractional(x: Any, *, kernel: Ints, cells: Ints, starts: tuple[Any, ...]) -> tuple[Any, Any]:
-    """``starts``: for every spatial dimension, where each window begins, (N, C, windows)."""
+def _fractional(x: Any, samples: Any, *, kernel: Ints, cells: Ints) -> tuple[Any, Any]:
+    """``samples``: uniform numbers that place the windows, (N, C, spatial dimensions)."""
     dims = len(kernel)
     size = x.shape[-dims:]
     lead = x.shape[: x.ndim - dims]
     base: Any = 0
-    for d, first in enumerate(starts):
+    for d in range(dims):
         shape = [1] * dims
         shape[d] = cells[d]
+        # PyTorch's samples are for width and height, but for depth, height and width.
+        first = _starts(samples[..., d if dims == 3 else 1 - d], size[d], kernel[d], cells[d])
         base = base * size[d] + first.reshape(*first.shape[:-1], *shape)
     steps = [prod(size[d + 1 :]) for d in range(dims)]
     taps = np.array([sum(i * s for i, s in zip(position, steps)) for position in offsets(kernel)])
@@ -36,12 +37,13 @@ def _fractional(x: Any, *, kernel: Ints, cells: Ints, starts: tuple[Any, ...]) -
 
 
 _OPS: dict[int, Op] = {
-    2: selecting("fractional_max_pool2d", _fractional, "FractionalMaxPool2DBackward0"),
-    3: selecting("fractional_max_pool3d", _fractional, "FractionalMaxPool3DBackward0"),
+    2: selecting("fractional_max_pool2d", _fractional, "FractionalMaxPool2DBackward0", "samples"),
+    3: selecting("fractional_max_pool3d", _fractional, "FractionalMaxPool3DBackward0", "samples"),
 }
 
 
 def _starts(samples: Any, n: int, k: int, out: int) -> Any:
+    """Where the windows along a dimension begin, in a last dimension of their own."""
     if out == 1:
         return np.full((*samples.shape, 1), n - k)
     alpha = samples.dtype.type(n - k) / (out - 1)
@@ -70,14 +72,8 @@ def _pool(function: str, dims: int, input: Any, kernel_size: Any, output_size: A
             raise RuntimeError(f"{where}(): pool {name} {k} too large relative to input {name} {n}")
     n = 1 if input.ndim == dims + 1 else input.shape[0]
     if samples is None:
-        samples = input.detach().new_empty((n, input.shape[-dims - 1], dims)).uniform_()
-    value = samples._value
-    if isinstance(value, Value):
-        raise RuntimeError(f"{function} draws its windows outside of transforms: pass _random_samples as a plain tensor")
-    value = value[0] if input.ndim == dims + 1 else value
-    # PyTorch's samples are for width and height, but for depth, height and width.
-    starts: Sequence[Any] = [_starts(value[..., d if dims == 3 else 1 - d], spatial[d], kernel[d], out[d]) for d in range(dims)]
-    return _OPS[dims](input, kernel=kernel, cells=out, starts=tuple(starts))
+        samples = rand(n, input.shape[-dims - 1], dims, dtype=input.dtype, device=input.device)
+    return _OPS[dims](input, samples[0] if input.ndim == dims + 1 else samples, kernel=kernel, cells=out)
 
 
 def fractional_max_pool2d(

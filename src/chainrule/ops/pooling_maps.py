@@ -189,11 +189,16 @@ def _picked_tangent(tangents: Sequence[Any], result: Any, args: Sequence[Any], k
     return pick_places(t, result[1], size=tuple(t.shape[-len(kw["cells"]) :]), add=True), None
 
 
-def selecting(name: str, impl: Any, node: str) -> Op:
-    """An operation of elements that are picked from planes: ``impl`` gives them and their flat places."""
+def selecting(name: str, impl: Any, node: str, beside: str = "") -> Op:
+    """An operation of elements that are picked from planes: ``impl`` gives them and their flat places.
+
+    ``beside`` is the name of another array that it goes by.
+    """
+    rules = [_back_to_places, None] if beside else [_back_to_places]
     return Op(
-        name, impl, kind="general", outputs=2, vjp=[_back_to_places], jvp=_picked_tangent, batch=_same_batch, node=node, flat=True
-    )
+        name, impl, kind="general", args=f"x {beside}", outputs=2, vjp=rules, jvp=_picked_tangent,
+        batch=_both_batched if beside else _same_batch, node=node, flat=True,
+    )  # fmt: skip
 
 
 max_pool = {
