@@ -213,6 +213,53 @@ def test_a_saved_value_that_is_overwritten_inside_is_an_error() -> None:
     assert w.grad is None and not run.programs()
 
 
+SEEN = {
+    "an element": lambda y: y[0, 0].fill_(9),
+    "a column": lambda y: y[:, 1].mul_(2),
+    "a transposed view": lambda y: y.t()[0].add_(1),
+    "the diagonal": lambda y: y.fill_diagonal_(5),
+    "strides": lambda y: y.as_strided((2,), (2,)).zero_(),
+    "another shape": lambda y: y.view(-1)[1:3].copy_(y[0, :2].clone()),
+    "real and imaginary parts": lambda y: torch.view_as_real(y)[..., 0].neg_(),
+}
+
+
+@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("engine", [None, prepare], ids=["native", "numpy"])
+def test_writes_through_views_reach_the_memory_that_they_are_of(seen: str, dtype: Any, grad: bool, engine: Any) -> None:
+    """Of a value that the function makes, real and complex."""
+    if seen == "real and imaginary parts" and not dtype.is_complex:
+        pytest.skip("real numbers have one part")
+
+    def f(x: Any) -> Any:
+        y = torch.sin(x) * 2
+        SEEN[seen](y)
+        return y, y * 3
+
+    run = Compiled(f, engine=engine)
+    for k in range(3):
+        torch.manual_seed(k)
+        x = torch.randn(3, 3, dtype=dtype, requires_grad=grad)
+        want, got = f(x), run(x)
+        for a, b in zip(want, got, strict=True):
+            np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-6)
+            if grad:
+                gradients = [torch.autograd.grad(t.abs().sum(), x, retain_graph=True)[0].numpy() for t in (a, b)]
+                np.testing.assert_allclose(*gradients, rtol=1e-5)
+
+
+def test_a_part_that_is_copied_and_written_leaves_what_it_was_of_alone() -> None:
+    def f(x: Any) -> Any:
+        return torch.as_strided_scatter(x, torch.ones(2), (2,), (3,)), x.diagonal(1).clone().fill_(2), x
+
+    x = torch.arange(9.0).reshape(3, 3)
+    run = Compiled(f)
+    for a, b in zip(f(x), run(x), strict=True):
+        assert a.tolist() == b.tolist()
+
+
 def test_code_that_is_exchanged_is_noticed() -> None:
     """As what reloads modules into a running notebook does: it gives old functions and classes the new code."""
 

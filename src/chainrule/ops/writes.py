@@ -175,17 +175,12 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
         raise RuntimeError("dimensions must larger than 1")
     if len(shape) > 2 and len(set(shape)) > 1:
         raise RuntimeError("all dimensions of input must be of equal length")
-    strides = self.stride()
-    count = min(shape)
-    step = sum(strides)
-    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
-        count = len(range(0, shape[0] * shape[1], shape[1] + 1))
-        if strides != contiguous_strides(shape):
-            for row in range(0, shape[0], shape[1] + 1):
-                part = self[row : row + shape[1]]
-                part.diagonal().fill_(fill_value)
-            return self
-    self.as_strided((count,), (step,), self.storage_offset()).fill_(fill_value)
+    squares = range(0, shape[0], shape[1] + 1) if wrap and len(shape) == 2 and shape[1] else [0]
+    for row in squares:
+        part = self[row : row + shape[1]] if row or len(squares) > 1 else self
+        while part.ndim > 1:
+            part = part.diagonal()
+        part.fill_(fill_value)
     return self
 
 

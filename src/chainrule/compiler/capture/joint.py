@@ -61,6 +61,7 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
     cotangents = [Value("input", (), tuple(o.shape), o._value.numpy_dtype, {"index": -1 - k}) for k, o in enumerate(outs)]
     given = [wrap(Captured.of(recorder, c)) for c in cotangents]
     before = [(node, node.edges) for a in arguments for node in _histories(a)]
+    cells = set(recorder.cells)
     try:
         for node, _ in before:
             node.edges = ()  # what the arguments were computed from is none of the call's business
@@ -71,6 +72,8 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
     finally:
         for node, edges in before:
             node.edges = edges
+        for cell in [c for c in recorder.cells if c not in cells]:  # what depends on cotangents has no value, whoever still holds it
+            recorder.cells.discard(cell)
     if recorder.closed:
         return None
     wanted = [(s, g._value.node) for s, g in zip(sources, found, strict=True) if g is not None and isinstance(g._value, Captured)]

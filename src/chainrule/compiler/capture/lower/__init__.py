@@ -40,11 +40,16 @@ _COMPOSED = frozenset(
     }
 )  # fmt: skip
 _SYMBOLIC = frozenset({"smooth_l1_loss", "huber_loss", "soft_margin_loss"})
+_COPIED = frozenset({"view_as_real", "view_as_complex", "strided_gather"})  # views that a program copies
 _COUNTED = frozenset({"masked_select"})  # how many elements the result has depends on values
 
 
 def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """The captured result of ``op``; raises Unsupported where only arrays will do."""
+    if op.name in _COPIED:
+        made = _host(recorder, op, args, kw)
+        recorder.chosen.append((recorder.value_of(args[0]).cell, ref(made._value.cell)))
+        return made
     if op.kind == "view":
         found = _view(recorder, op, args, kw)
         if found is not None:
@@ -78,7 +83,7 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
     except Unsupported:
         return _host(recorder, op, args, kw)
     outs = tuple([wrap(Captured.of(recorder, node)) for node in made])
-    if op.name == "strided_gather" or (op.name == "index" and all(not a.ndim for a in args[1:])):
+    if op.name == "index" and all(not a.ndim for a in args[1:]):
         recorder.chosen.append((recorder.value_of(args[0]).cell, ref(outs[0]._value.cell)))
     if op.name == "full_like":
         recorder.ordered(outs[0]._value, recorder.value_of(args[0]))
@@ -97,10 +102,6 @@ def _several(made: Any) -> list[Node]:
 def _view(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     """A view of the same cell, or None where NumPy would have to copy."""
     captured = recorder.value_of(args[0])
-    if op.name in ("view_as_real", "view_as_complex"):
-        made = _host(recorder, op, args, kw)
-        recorder.chosen.append((captured.cell, ref(made._value.cell)))
-        return made
     probe, whole = captured.probe()
     shown = op.impl(probe, **kw)
     parts = shown if isinstance(shown, (tuple, list)) else (shown,)
