@@ -313,3 +313,40 @@ def test_what_a_scheduler_says_is_read_at_every_call() -> None:
         scheduler.step()
         assert rate(torch.ones(1)).item() == pytest.approx(0.1 * 0.5 ** (k // 2))
         assert epoch(torch.ones(1)).item() == k
+
+
+def test_numbers_that_change_are_results() -> None:
+    w = torch.nn.Parameter(torch.ones(2))
+    rule = torch.optim.SGD([w], lr=0.5)
+
+    def step(x: Any, k: int) -> Any:
+        rate = rule.param_groups[0]["lr"]
+        loss = (w * x).sum()
+        rule.zero_grad()
+        loss.backward()
+        rule.step()
+        scaled = loss.item() * rate
+        return {"lr": rate, "next": [k + 1, k / 4], "loss": loss.item(), "scaled": scaled, "twice": x * (scaled + k)}
+
+    run = Compiled(step)
+    for k in range(12):
+        rate = rule.param_groups[0]["lr"] = 0.5 / (k + 1)
+        x = torch.tensor([0.25, 0.5])
+        found = run(x, k)
+        value = float((w.detach() + rate * x) @ x)
+        assert found["lr"] == rate
+        assert type(found["next"][0]) is int
+        assert found["next"] == [k + 1, k / 4]
+        assert found["loss"] == pytest.approx(value)
+        assert found["scaled"] == pytest.approx(value * rate)
+        np.testing.assert_allclose(found["twice"].numpy(), x.numpy() * (value * rate + k), rtol=1e-5)
+    assert len(run.programs()) <= 3, run.reasons
+
+
+def test_a_number_that_is_computed_and_not_returned() -> None:
+    run = Compiled(lambda x, k: (x * (x.sum().item() * k), x.sum().item()))
+    for k in (1.0, 2.0, 3.0, 4.0):
+        scaled, total = run(torch.ones(2), k)
+        assert scaled.tolist() == [2 * k, 2 * k]
+        assert total == 2.0
+    assert len(run.programs()) == 2

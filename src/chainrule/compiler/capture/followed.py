@@ -12,7 +12,7 @@ from ...utils import _pytree as pytree
 from .number import Number, plain
 from .reads import CHANGES
 from .spots import Spot
-from .trace import Trace, followed
+from .trace import Trace
 
 
 class Followed:
@@ -54,12 +54,11 @@ class Followed:
         return pytree.tree_unflatten(leaves, structure) if varying else (args, kwargs)
 
     def settle(self, result: Any) -> Any:
-        """The result, with plain numbers but for those known afterwards; a note where the call keeps one that is followed elsewhere."""
+        """The result, with plain numbers where the capture has ended; a note where the call keeps one that is followed elsewhere."""
         if not self.trace.made:
             return result
-        result = _plain_all(result, followed)
         if self.trace.ended:
-            return result
+            return _plain_all(result)
         inside: set[int] = set()
         for leaf in pytree.tree_leaves(result):
             _parts_of(leaf, inside)
@@ -112,11 +111,11 @@ def _exchange(holder: Any, number: Any, value: Any) -> None:
             holder[k] = value
 
 
-def _plain_all(value: Any, but: Callable[[Any], bool] = lambda leaf: False) -> Any:
+def _plain_all(value: Any) -> Any:
     leaves, structure = pytree.tree_flatten(value)
     if not any(type(leaf) is Number for leaf in leaves):
         return value
-    return pytree.tree_unflatten([leaf if but(leaf) else plain(leaf) for leaf in leaves], structure)
+    return pytree.tree_unflatten([plain(leaf) for leaf in leaves], structure)
 
 
 def _parts_of(value: Any, found: set[int]) -> None:

@@ -35,6 +35,7 @@ class Call(threading.local):
 
     arguments: Sequence[Any] = ()
     values: Sequence[Any] = ()
+    told: Sequence[Any] = ()  # of these those that a result is computed from
 
 
 CALL = Call()
@@ -50,6 +51,7 @@ class Trace:
         self.after: list[str] = []
         self.space: dict[str, Any] = {"copysign": math.copysign, "CALL": CALL}
         self.fed: dict[str, Node] = {}  # the program's inputs, by name
+        self.told: list[str] = []  # what results need that is known before the program runs
         self.items: list[Captured] = []
         self.made: list[weakref.ref[Number]] = []
         self._names: dict[str, tuple[str, type]] = {}  # by what they are computed from
@@ -116,6 +118,9 @@ class Trace:
             value = _operated(symbol, self.value(a), self.value(b))
             if type(value) is not kind:
                 return _operated(symbol, self.pinned(a), self.pinned(b))
+        if late:
+            self._tell(a)
+            self._tell(b)
         left, right = self._text(a), self._text(b)
         text = f"{left} {symbol} {right}" if b is not None else f"abs({left})" if symbol == "abs" else f"-{left}"
         name = self._named(text, kind, self.after if late else self.before)
@@ -195,6 +200,11 @@ class Trace:
         """Whether the program can have the number: integers of 64 bits."""
         return a._parts is not None or a._kind is float or -_WIDTH < a._value < _WIDTH
 
+    def _tell(self, a: Any) -> None:
+        """Let what is computed after the program have a number that is known before it."""
+        if type(a) is Number and a._parts is None and a._name not in self.told:
+            self.told.append(a._name)
+
     def _text(self, a: Any) -> str:
         if type(a) is Number:
             return a._name
@@ -208,7 +218,8 @@ class Trace:
 
     def holds(self) -> Callable[[], bool]:
         """Whether the program holds for the numbers as they are; then :data:`CALL` has those that it takes."""
-        body = "".join([f"    {line}\n" for line in [*self.before, f"CALL.values = ({''.join([n + ', ' for n in self.fed])})"]])
+        lists = [f"CALL.{name} = ({''.join([n + ', ' for n in held])})" for name, held in (("values", self.fed), ("told", self.told))]
+        body = "".join([f"    {line}\n" for line in [*self.before, *lists]])
         wrong = "(ArithmeticError, LookupError, ValueError, AttributeError, TypeError)"
         space = dict(self.space)
         exec(f"def holds():\n  try:\n{body}    return True\n  except {wrong}:\n    return False\n", space)
@@ -216,19 +227,13 @@ class Trace:
         return found
 
     def result(self, a: Number) -> Callable[[Sequence[Any]], Any]:
-        """A number that a call gives, as a function of the arrays that :attr:`items` have become."""
+        """A number that a call gives, as a function of the arrays that :attr:`items` have become; :meth:`holds` has been asked before."""
+        self._tell(a)
         space = dict(self.space)
-        lines = "".join([f"  {line}\n" for line in self.after])
+        lines = "".join([f"  {line}\n" for line in [f"[{', '.join(self.told)}] = CALL.told[:{len(self.told)}]", *self.after]])
         exec(f"def after(items):\n{lines}  return {a._name}\n", space)
         found: Callable[[Sequence[Any]], Any] = space["after"]
         return found
-
-
-def followed(a: Any) -> bool:
-    """Whether a number is computed from elements of tensors and constants alone."""
-    if type(a) is not Number or a._parts is None:
-        return False
-    return a._parts[0] == "item" or all(type(x) is not Number or followed(x) for x in a._parts[1:])
 
 
 def _kind(a: Any) -> type:
