@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 
+from ..core.meta import Meta
+from ..core.op import Op
 from ..core.tensor import Tensor, wrap
-from .basics import _concrete
+from .compare import where
 from .embedding import embedding
-from .joining import stack
+from .products import wide
 
 
 def _check(input: Tensor, offsets: Tensor | None, weights: Tensor | None, mode: str, include_last: bool) -> None:
@@ -40,21 +43,49 @@ def _check(input: Tensor, offsets: Tensor | None, weights: Tensor | None, mode: 
         )
 
 
-def _starts(input: Tensor, offsets: Tensor | None, include_last: bool) -> Any:
-    """Where the bags begin, and at the end where the last one ends."""
-    if offsets is None:
-        n, length = input.shape
-        return np.arange(n + 1) * length
-    starts = np.asarray(_concrete(offsets, "numpy"))
-    count = input.shape[0]
-    if starts.size and starts[0] != 0:
+def _bags(indices: Any, offsets: Any, *, rows: int, padding: int | None, include_last: bool) -> Any:
+    """For every index, which of the bags that begin at ``offsets`` it is in; -1 where it does not count."""
+    count = indices.shape[0]
+    if offsets.size and offsets[0] != 0:
         raise RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got"
-            f" {starts[0]}"
+            f" {offsets[0]}"
         )
-    if starts.size and starts[-1] > count:
-        raise RuntimeError(f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {starts[-1]}")
-    return starts if include_last else np.append(starts, count)
+    if offsets.size and offsets[-1] > count:
+        raise RuntimeError(f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {offsets[-1]}")
+    wrong = np.flatnonzero((indices < 0) | (indices >= rows))
+    if wrong.size:
+        raise RuntimeError(f"Index {wrong[0]} of input takes value {indices[wrong[0]]} which is not in the valid range [0, {rows})")
+    lengths = np.diff(offsets if include_last else np.append(offsets, count))
+    bags = np.full(count, -1)
+    listed = np.repeat(np.arange(lengths.size), lengths)
+    bags[: listed.size] = listed
+    if padding is not None:
+        bags[indices == padding] = -1
+    return bags
+
+
+def _maxima(table: Any, bags: Any, *, count: int) -> Any:
+    """Where in its bag the first of the largest numbers of a column is, (count, width); -1 in an empty bag."""
+    found = np.full((count, table.shape[1]), -1)
+    order = np.argsort(bags, kind="stable")
+    bounds = np.searchsorted(bags[order], np.arange(count + 1))
+    for i, (first, end) in enumerate(itertools.pairwise(bounds.tolist())):
+        if first < end:
+            rows = order[first:end]
+            found[i] = rows[wide(table[rows]).argmax(0)]
+    return found
+
+
+def _like(indices: Any, offsets: Any, **kw: Any) -> Meta:
+    return Meta(tuple(indices.shape), np.dtype(np.int64))
+
+
+_bags_op = Op("embedding_bags", _bags, kind="general", args="indices offsets", infer=_like)
+_maxima_op = Op(
+    "embedding_bag_maxima", _maxima, kind="general", args="table bags",
+    infer=lambda table, bags, count: Meta((count, table.shape[1]), np.dtype(np.int64)),
+)  # fmt: skip
 
 
 def embedding_bag(
@@ -66,30 +97,30 @@ def embedding_bag(
     1-D one from one of ``offsets`` to the next.  Indices ``padding_idx`` do not count; an empty bag gives zeros.
     """
     _check(input, offsets, per_sample_weights, mode, include_last_offset)
-    starts = _starts(input, offsets, include_last_offset)
+    starts: Any = offsets
+    if offsets is None:
+        starts = wrap(np.arange(input.shape[0]) * input.shape[1])
+    include_last = include_last_offset and offsets is not None
+    count = max(0, starts.shape[0] - include_last)
     flat: Any = input.reshape(-1)
-    indices = np.asarray(_concrete(flat, "numpy"))
-    rows = weight.shape[0]
-    wrong = np.flatnonzero((indices < 0) | (indices >= rows))
-    if wrong.size:
-        raise RuntimeError(f"Index {wrong[0]} of input takes value {indices[wrong[0]]} which is not in the valid range [0, {rows})")
-    lengths = np.diff(starts)
-    bags = np.repeat(np.arange(lengths.size), lengths)
-    places = np.arange(bags.size)
-    if padding_idx is not None:
-        places = places[indices[: bags.size] != padding_idx % rows]
-    bags = bags[places]
-    table: Any = embedding(flat[wrap(places)], weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
+    padding = None if padding_idx is None else padding_idx % weight.shape[0]
+    bags: Any = _bags_op(flat, starts, rows=weight.shape[0], padding=padding, include_last=include_last)
+    table: Any = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq, sparse)
     if mode == "max":
-        width = weight.shape[1]
-        groups = [np.flatnonzero(bags == i) for i in range(lengths.size)]
-        return stack([table[wrap(g)].max(0)[0] if g.size else table.new_zeros((width,)) for g in groups], 0)
+        first: Any = _maxima_op(table.detach(), bags, count=count)
+        if not flat.shape[0]:
+            return table.new_zeros(tuple(first.shape))  # type: ignore[no-any-return]
+        return where(first >= 0, table.gather(0, first.clamp(min=0)), 0.0)  # type: ignore[no-any-return]
     if per_sample_weights is not None:
-        table = table * per_sample_weights.reshape(-1)[wrap(places)].unsqueeze(1)
-    total: Any = table.new_zeros((lengths.size, weight.shape[1])).index_add(0, wrap(bags), table)
+        table = table * per_sample_weights.reshape(-1).unsqueeze(1)
+    counted: Any = None
+    if padding is not None or include_last:
+        counted = bags >= 0
+        bags, table = bags.clamp(min=0), where(counted.unsqueeze(1), table, 0.0)
+    total: Any = table.new_zeros((count, weight.shape[1])).index_add(0, bags, table)
     if mode == "mean":
-        counts = np.maximum(np.bincount(bags, minlength=lengths.size), 1)
-        total = total / table.new_tensor(counts.reshape(-1, 1))
+        ones = table.new_ones((flat.shape[0],)) if counted is None else counted.to(table.dtype)
+        total = total / table.new_zeros((count,)).index_add(0, bags, ones).clamp(min=1).unsqueeze(1)
     return total  # type: ignore[no-any-return]
 
 
