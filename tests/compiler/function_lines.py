@@ -8,6 +8,7 @@ from typing import Any
 import chainrule as T
 
 from .functions import Function, Writer
+from .wide_lines import ORDERED, compared, complexes, mixed, normed, placed, replaced, summed, windows
 
 Family = Callable[[Writer], str | None]
 
@@ -21,7 +22,8 @@ GENTLE = (
     "torch.asinh({})", "F.logsigmoid({})", "{} * 2 + 1", "3 - {}", "F.gelu({}, approximate='tanh')", "torch.expm1({}.clamp(max=1))",
 )  # fmt: skip
 SHARP = (
-    "torch.log({})", "{}.sqrt()", "{}.reciprocal()", "torch.exp({})", "{}.floor()", "{}.round()", "{}.sign()", "torch.frac({})", "{} ** 3",
+    "torch.log({})", "{}.sqrt()", "{}.reciprocal()", "torch.exp({})", "{}.floor()", "{}.round()", "{}.sign()", "torch.frac({})",
+    "{} ** 3",
     "{} ** -1", "{} ** 0.5", "torch.acos({})", "{}.trunc()", "torch.nan_to_num({})", "torch.tan({})", "torch.log2({}.abs())",
     "torch.sinh({})",
     "torch.special.erfinv({} / 9)", "torch.lgamma({})", "torch.isnan({})", "torch.isfinite({})", "torch.logit({}.sigmoid())",
@@ -50,7 +52,8 @@ LOGIC = (
     "~{}", "{0} & {0}.flip(0)", "{}.any()", "{}.float()", "{}.sum()", "{}.long() * 2", "{0} | {0}.all()", "torch.where({}, 1.0, 0.0)",
 )  # fmt: skip
 CASTS = (
-    "{}.float()", "{}.double()", "{}.to(torch.float32)", "{}.clamp(-100, 100).nan_to_num().long()", "{}.bool()", "{}.type(torch.float64)",
+    "{}.float()", "{}.double()", "{}.to(torch.float32)", "{}.clamp(-100, 100).nan_to_num().long()", "{}.bool()",
+    "{}.type(torch.float64)",
     "{}.nan_to_num().clamp(-9, 9).int()", "{}.half()", "{}.bfloat16()", "{}.detach()", "{}.clone()", "{}.contiguous()",
 )  # fmt: skip
 VIEWS = (
@@ -66,7 +69,8 @@ VIEWS = (
 SHAPES = (
     "torch.cat([{x}, {x}])", "torch.cat([{x}, {x} * 2], -1)", "torch.stack([{x}, {x}.neg()])", "{x}.repeat(2, *[1] * ({x}.ndim - 1))",
     "torch.roll({x}, 1, 0)",
-    "{x}.tril()", "{x}.triu(1)", "F.pad({x}, (1, 2))", "F.pad({x}, (1, 0), value=2.5)", "{x}.repeat_interleave(2, 0)", "torch.rot90({x})",
+    "{x}.tril()", "{x}.triu(1)", "F.pad({x}, (1, 2))", "F.pad({x}, (1, 0), value=2.5)", "{x}.repeat_interleave(2, 0)",
+    "torch.rot90({x})",
     "torch.diag({x})",
     "F.pad({x}, (-1, 1))", "torch.kron({x}, {x})", "{x}.flip(-1) + {x}", "torch.stack([{x}, {x}], -1)", "torch.block_diag({x}, {x})",
     "torch.diag_embed({x})",
@@ -94,7 +98,8 @@ INDEXING = (
     "{x}[torch.tensor([0, -1])[:, None], torch.tensor([0, 0, -1])]",
     "F.one_hot(({x} > 0).long())", "torch.embedding({x}, torch.tensor([[0, 0], [0, 0]]))",
     "torch.index_fill({x}, 0, torch.tensor([0]), 2.0)",
-    "{x}.index_put((torch.tensor([0, 0]),), {x}[0], accumulate=True)", "torch.searchsorted({x}.sort(-1)[0].contiguous(), {x}.contiguous())",
+    "{x}.index_put((torch.tensor([0, 0]),), {x}[0], accumulate=True)",
+    "torch.searchsorted({x}.sort(-1)[0].contiguous(), {x}.contiguous())",
     "torch.scatter_reduce({x}, 0, ({x} > 0).long() * 0, {x}, 'amax')", "{x}[:, 0]", "{x}[torch.arange({x}.shape[0]) % 2 == 0]",
     "torch.bucketize({x}, torch.tensor([-1.0, 0.0, 1.0]))",
 )  # fmt: skip
@@ -124,7 +129,8 @@ NETWORKS = (
     "F.interpolate({x}[None], scale_factor=2)",
     "F.cosine_similarity({x}, {x} + 1, dim=-1)", "F.rms_norm({x}, {x}.shape[-1:])", "F.unfold({x}[None, None], 2)",
     "F.hinge_embedding_loss({x}, {x}.sign())",
-    "F.pixel_shuffle({x}[None], 1)", "F.huber_loss({x}, {x} * 2)", "F.max_pool1d({x}[None], 3, stride=1, padding=1, return_indices=True)",
+    "F.pixel_shuffle({x}[None], 1)", "F.huber_loss({x}, {x} * 2)",
+    "F.max_pool1d({x}[None], 3, stride=1, padding=1, return_indices=True)",
 )  # fmt: skip
 RANDOM = (
     "F.dropout({x}, 0.4)", "{x} + torch.rand_like({x})", "torch.randn({x}.shape, dtype={x}.dtype) * {x}",
@@ -144,7 +150,8 @@ MADE = (
     "torch.tensor([True, False])",
 )  # fmt: skip
 IN_PLACE = (
-    "{x}.add_({y})", "{x}.mul_(0.5)", "{x}[...] = {y}", "{x}.copy_({y})", "{x}.zero_()", "{x}.clamp_(-1, 1)", "{x} += {y}", "{x} *= {y}",
+    "{x}.add_({y})", "{x}.mul_(0.5)", "{x}[...] = {y}", "{x}.copy_({y})", "{x}.zero_()", "{x}.clamp_(-1, 1)", "{x} += {y}",
+    "{x} *= {y}",
     "{x}.masked_fill_({x} > 0.5, 0.25)",
     "{x}[0] = {y}", "{x}[0] += 1", "{x}[..., 0] = 2", "{x}[1:] *= 2", "{x}.fill_(0.75)", "{x}.sub_({y}, alpha=2)", "{x}.sin_()",
     "{x}.view(-1)[0] = 3", "{x}.t()[0] = 1",
@@ -223,9 +230,9 @@ PURE: tuple[Family, ...] = (
     listed(VIEWS, True), listed(VIEWS), listed(VIEWS),
     listed(SHAPES, True), listed(SHAPES), listed(REDUCTIONS), listed(REDUCTIONS), listed(REDUCTIONS, True), listed(INDEXING),
     listed(INDEXING), listed(NETWORKS), listed(NETWORKS),
-    listed(MADE, True),
+    listed(MADE, True), *[windows, normed, compared, placed, listed(ORDERED), listed(ORDERED)], summed, complexes, mixed,
 )  # fmt: skip
-WRITING: tuple[Family, ...] = (*PURE, listed(VIEWS), *[in_place] * 6)  # type: ignore[arg-type]
+WRITING: tuple[Family, ...] = (*PURE, listed(VIEWS), *[in_place] * 5, replaced, replaced)  # type: ignore[arg-type]
 DECIDING: tuple[Family, ...] = (*WRITING, *[listed(DECISIONS)] * 5)
 CHANCE: tuple[Family, ...] = (*PURE, *[listed(RANDOM)] * 4)
 
@@ -274,11 +281,20 @@ def gradients(w: Writer, steps: int) -> Function:
     return w.function(_results(w, detached=True))
 
 
+INNER = (
+    "u.cumsum(0)", "u.sort(0)[0]", "u.flip(0) * u", "u.reshape(-1, 1) * u.reshape(-1)", "u.logsumexp(0)",
+    "torch.where(u > 0, u, u.square())", "u.norm()",
+    "u.clone().mul_(2)", "u.unsqueeze(0).expand(2, *u.shape)", "u.index_select(0, torch.tensor([0, -1 % u.shape[0]]))",
+    "torch.cat([u, u.neg()])", "u.var(0)",
+    "u.prod()", "u.amax(0)", "torch.outer(u.flatten(), u.flatten())", "u.roll(1, 0) - u",
+)  # fmt: skip
+
+
 def transformed(w: Writer, steps: int) -> Function:
     """``torch.func``'s transforms of a random inner function."""
     x = w.argument(dtype=w.pick(("float32", "float64")), shape=w.pick(((3,), (2, 3), (4,), (3, 2))))
     y = w.argument(dtype=w.pick(("float32", "float64")), shape=w.pick(((3,), (2, 3), (1,), ())))
-    body = w.pick(GENTLE).format(w.pick(("u * " + y, "u", "u.sin() + " + y, "u.sum()", "u.softmax(-1)")))
+    body = w.pick(GENTLE).format(w.pick(("u * " + y, "u", "u.sin() + " + y, "u.sum()", "u.softmax(-1)", *INNER)))
     inner = f"lambda u: ({body}){w.pick(('.sum()', '.mean()', '.square().sum()'))}"
     outer = f"lambda u: {body}"
     w.let(
@@ -288,6 +304,14 @@ def transformed(w: Writer, steps: int) -> Function:
             f"torch.func.vmap({inner})({x})", f"torch.func.jvp({outer}, ({x},), ({x}.cos(),))",
             f"torch.func.vmap(torch.func.grad({inner}))({x})",
             f"torch.func.vjp({outer}, {x})[0]", f"torch.func.jacfwd(torch.func.grad({inner}))({x})",
+            f"torch.func.jvp(torch.func.grad({inner}), ({x},), ({x}.cos(),))",
+            f"torch.func.vmap({outer}, in_dims=-1, out_dims=-1)({x})",
+            f"torch.func.vmap(torch.func.vmap({inner}))({x}[..., None])",
+            f"torch.func.grad(lambda u: torch.func.grad({inner})(u).sum())({x})",
+            f"torch.func.vmap(torch.func.hessian({inner}))({x}[None])", f"torch.func.linearize({outer}, {x})[1]({x}.cos())",
+            f"torch.autograd.functional.hessian({inner}, {x})",
+            f"torch.autograd.functional.vjp({outer}, {x}, torch.ones_like(({outer})({x})))[1]",
+            f"torch.func.vjp({outer}, {x})[1](torch.ones_like(({outer})({x})))[0]", f"torch.func.grad_and_value({inner})({x})",
         ))
     )  # fmt: skip
     w.grow(steps // 3, PURE)
