@@ -164,9 +164,6 @@ def normed(w: Writer) -> str | None:
         return None
     fresh = f"torch.zeros(4, dtype={x}.dtype), torch.ones(4, dtype={x}.dtype)"
     used = f"{shift}.detach().clone(), {scale}.detach().abs() + 0.2"
-        f"torch.zeros(4, dtype={x}.dtype), torch.ones(4, dtype={x}.dtype)",
-        f"{shift}.detach().clone(), {scale}.detach().abs() + 0.2",
-    )
     own = w.pick((fresh, used))
     return w.pick((
         f"F.batch_norm({x}, {own}, {scale}, {shift}, training={w.chance(2)}, momentum=0.3)",
