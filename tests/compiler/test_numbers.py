@@ -308,11 +308,12 @@ def test_what_a_scheduler_says_is_read_at_every_call() -> None:
     scheduler = torch.optim.lr_scheduler.StepLR(rule, 2, 0.5)
     rate = Compiled(lambda x: x * scheduler.get_last_lr()[0])
     epoch = Compiled(lambda x: x * scheduler.last_epoch)
-    for k in range(1, 9):
+    for k in range(1, 12):
         rule.step()
         scheduler.step()
         assert rate(torch.ones(1)).item() == pytest.approx(0.1 * 0.5 ** (k // 2))
         assert epoch(torch.ones(1)).item() == k
+    assert len(rate.programs()) == len(epoch.programs()) == 2
 
 
 def test_numbers_that_change_are_results() -> None:
@@ -350,3 +351,35 @@ def test_a_number_that_is_computed_and_not_returned() -> None:
         assert scaled.tolist() == [2 * k, 2 * k]
         assert total == 2.0
     assert len(run.programs()) == 2
+
+
+def test_a_list_of_numbers_that_an_object_holds() -> None:
+    class Held:
+        def __init__(self) -> None:
+            self.rates = [1.0, 2.0]
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.rates[0] + sum(self.rates), self.rates[-1]
+
+        def grown(self, x: Any) -> Any:
+            self.rates.append(self.rates[-1] * 2)
+            return x * len(self.rates)
+
+    held = Held()
+    run, grown = Compiled(held.scaled), Compiled(held.grown)
+    for k in range(12):
+        if k % 2:
+            held.rates = [k + 1.0, k / 2]
+        else:
+            held.rates[1] = -float(k)
+        found, last = run(torch.ones(2))
+        assert found.tolist() == [held.rates[0] + sum(held.rates)] * 2
+        assert last == held.rates[-1]
+        assert type(last) is float
+    assert len(run.programs()) == 2, run.reasons
+    for _ in range(5):
+        rates = held.rates
+        before = [*rates]
+        assert grown(torch.ones(1)).tolist() == [len(before) + 1.0]
+        assert held.rates is rates
+        assert rates == [*before, before[-1] * 2]

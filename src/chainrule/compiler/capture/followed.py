@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 from collections.abc import Callable, Sequence
 from types import CellType
 from typing import Any
@@ -26,16 +27,21 @@ class Followed:
         """Call the function; its numbers are what they were afterwards, unless it has set them."""
         if not self.spots:
             return function(*args, **kwargs)
-        there = [(s, value, self.trace.place(s, value)) for s in self.spots if s.holder is not None for value in [s.get()]]
+        placed = [(s, value, self.trace.place(s, value)) for s in self.spots if s.holder is not None for value in [s.get()]]
+        there = [(s, value, mine, [*mine] if type(mine) is list else None) for s, value, mine in placed]
         args, kwargs = self._arguments(args, kwargs)
-        for spot, _, mine in there:
+        for spot, _, mine, _ in there:
             spot.put(mine)
         try:
             return function(*args, **kwargs)
         finally:
-            for spot, value, mine in there:
+            for spot, value, mine, held in there:
                 now = spot.get()
-                if now is mine:
+                if now is mine and (held is None or (len(held) == len(now) and all(map(operator.is_, held, now)))):
+                    spot.put(value)
+                elif now is mine:  # the list itself has changed
+                    self.trace.recorder.note(CHANGES)
+                    value[:] = _plain_all(now)
                     spot.put(value)
                 else:
                     self.trace.recorder.note(CHANGES)

@@ -122,10 +122,10 @@ class Surroundings:
 
     def _varies(self, holder: Any, name: Any, value: Any) -> bool:
         """Note the place of a number; whether it is one that varies."""
-        if not is_number(value):
+        if not is_number(value) or (type(value) is list and type(holder) is not dict):
             return False
         spot = Spot(holder, name)
-        self.numbers[spot.key] = (spot, value)
+        self.numbers[spot.key] = (spot, copy(value))
         return spot.key in self.varying
 
     def _varying(self, holder: dict[Any, Any]) -> frozenset[Any]:
@@ -224,9 +224,11 @@ class Surroundings:
     def _mapping(self, value: dict[Any, Any], depth: int) -> None:
         self._copied(value)
         self._items_same("{}", value)
-        self._values_same(value, self._varying(value))
-        for v in list(value.values())[:1000]:
-            self._walk(v, depth + 1)
+        varying = self._varying(value)
+        self._values_same(value, varying)
+        for name, v in list(value.items())[:1000]:
+            if name not in varying:
+                self._walk(v, depth + 1)
 
     def _object(self, value: Any, depth: int) -> None:
         held = getattr(value, "__dict__", None)

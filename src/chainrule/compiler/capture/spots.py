@@ -35,15 +35,17 @@ class Spot(NamedTuple):
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value can change from call to call without a new program: a float, an int, or a short tuple of them."""
+    """Whether a value can change from call to call without a new program: a float, an int, or a short tuple or list of them."""
     kind = type(value)
-    return kind is float or kind is int or (kind is tuple and 0 < len(value) <= 8 and all(type(v) in (float, int) for v in value))
+    if kind is tuple or kind is list:
+        return 0 < len(value) <= 8 and all(type(v) in (float, int) for v in value)
+    return kind is float or kind is int
 
 
 def moves(before: Any, now: Any) -> bool:
     """Whether a place that held one of those holds another of the same form."""
-    if type(before) is tuple:
-        return type(now) is tuple and [*map(type, before)] == [*map(type, now)] and before != now
+    if type(before) in (tuple, list):
+        return type(now) is type(before) and [*map(type, before)] == [*map(type, now)] and before != now
     return type(before) is type(now) and before != now
 
 

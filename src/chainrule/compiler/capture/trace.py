@@ -64,13 +64,14 @@ class Trace:
     # -- numbers that come in ----------------------------------------------------------------------------------------------
 
     def place(self, spot: Spot, value: Any) -> Any:
-        """The number, or tuple of numbers, that stands at a place, which is looked up at each call."""
+        """The number, or tuple or list of numbers, that stands at a place, which is looked up at each call."""
         text = spot.text(self.space)
-        if type(value) is not tuple:
+        kind = type(value)
+        if kind not in (tuple, list):
             return self._given(text, value)
-        whole = self._named(text, tuple, self.before)
-        self._condition(f"type({whole}) is not tuple or len({whole}) != {len(value)}")
-        return tuple([self._given(f"{whole}[{k}]", v) for k, v in enumerate(value)])
+        whole = self._named(text, kind, self.before)
+        self._condition(f"type({whole}) is not {kind.__name__} or len({whole}) != {len(value)}")
+        return kind([self._given(f"{whole}[{k}]", v) for k, v in enumerate(value)])
 
     def _given(self, text: str, value: Any) -> Number:
         name = self._named(text, type(value), self.before)
