@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,29 @@ def _rows() -> list[Row]:
         Row("cross", lambda x: T.linalg.cross(x, x.flip(0)), (4, 3)),
         Row("trace", lambda x: x.trace() * 2, (4, 3)),
         Row("block_diag", lambda x: T.block_diag(x, x[:, :1]), (2, 3)),
+        Row("sort", lambda x: x.sort(1), (3, 9, 2), ALL, "nan inf equal"),
+        Row("sort down", lambda x: x.sort(0, descending=True), (9, 3), ALL, "nan inf equal"),
+        Row("sort of a long row", lambda x: x.sort(), (2, 200), ALL, "nan inf equal"),
+        Row("sort of a long row down", lambda x: x.sort(descending=True), (2, 200), ALL, "nan equal"),
+        Row("sort along the first of two", lambda x: x.sort(0), (300, 5), FLOATS),
+        Row("sort of a turned row", lambda x: x.t().sort(1), (70, 3), FLOATS),
+        Row("sort of few", lambda x: (x.sort(1), x.sort(0).indices), (1, 2), NUMBERS),
+        Row("sort of nothing", lambda x: x.sort(1), (2, 0), NUMBERS),
+        Row("sort of a number", lambda x: x.sort(), (), NUMBERS),
+        Row("msort", lambda x: x.msort(), (65, 2), FLOATS, "nan"),
+        Row("argsort", lambda x: x.argsort(-1), (3, 65), ALL, "nan equal"),
+        Row("many equal", lambda x: (x * 0).argsort(), (500,), NUMBERS),
+        Row("topk", lambda x: x.topk(3, 1), (4, 9), (*NUMBERS, "float16"), "nan inf equal"),
+        Row("topk smallest", lambda x: x.topk(3, 0, largest=False), (9, 4), NUMBERS, "nan equal"),
+        Row("topk of many", lambda x: x.topk(7), (3, 400), NUMBERS, "nan"),
+        Row("topk of many smallest", lambda x: x.topk(20, largest=False), (2, 150), FLOATS, "nan"),
+        Row("topk of all", lambda x: x.topk(80), (2, 80), FLOATS),
+        Row("topk of none", lambda x: x.topk(0), (2, 8), FLOATS),
+        Row("kthvalue", lambda x: x.kthvalue(3, 1, keepdim=True), (4, 9), NUMBERS),
+        Row("median", lambda x: (x.median(1), x.median()), (4, 9), NUMBERS, "equal"),
+        Row("median with NaN", lambda x: (x.median(1), x.median(0, keepdim=True), x[:1].median()), (6, 9), FLOATS, "nan"),
+        Row("nanmedian", lambda x: (x.nanmedian(1), x.nanmedian(0), x.nanmedian()), (6, 9), FLOATS, "nan"),
+        Row("quantile", lambda x: T.quantile(x, 0.3, dim=1), (4, 70), FLOATS),
         Row("searchsorted", lambda x: T.searchsorted(T.arange(7).to(x.dtype), x), (40,), NUMBERS, "nan"),
         Row("searchsorted right", lambda x: T.searchsorted(T.arange(8).to(x.dtype), x, right=True), (40,), NUMBERS, "nan equal"),
         Row("searchsorted rows", lambda x: T.searchsorted(x.abs().cumsum(1), x), (3, 9), ("float32", "int64")),
@@ -137,14 +160,21 @@ def close(got: Any, want: Any, what: str) -> None:
     np.testing.assert_allclose(g, w, rtol=limit, atol=limit * scale, equal_nan=True, err_msg=what)
 
 
+def leaves(found: Any) -> Iterator[Any]:
+    """The tensors of nested tuples."""
+    if isinstance(found, tuple):
+        for part in found:
+            yield from leaves(part)
+    else:
+        yield found
+
+
 def outcome(row: Row, x: Any) -> list[Any]:
-    """The results, and the gradient and its own where there is one."""
+    """The results, and the gradient where there is one."""
     if not x.is_floating_point():
-        found = row.run(x)
-        return list(found) if isinstance(found, tuple) else [found]
+        return list(leaves(row.run(x)))
     x = x.detach().requires_grad_()
-    found = row.run(x)
-    results = list(found) if isinstance(found, tuple) else [found]
+    results = list(leaves(row.run(x)))
     total = sum([(r.float() if r.dtype == T.float16 else r).nan_to_num(0, 0, 0).pow(2).sum() for r in results if r.requires_grad])
     if isinstance(total, int):
         return results

@@ -147,6 +147,8 @@ def _with_items(parts: Sequence[Part], native: Native) -> list[Part]:
 
 def arithmetic(node: Node) -> int:
     """Additions, multiplications and calls of mathematical functions."""
+    if node.op == "order":
+        return node.args[0].size
     if node.op in ("map", "scan", "scatter"):
         return 0 if node.op == "map" and node.attrs["fn"] == "cast" else node.size
     if node.op == "reduce":

@@ -1,4 +1,4 @@
-"""Kernels for what puts values to places: concatenation, padding, writing into a view, scattering; and scans.
+"""Kernels for what puts values to places: concatenation, padding, writing into a view, scattering; scans; and the order of rows.
 
 Such a node is the last of its group; what it takes may be computed by the rest of the group on the way.
 """
@@ -18,10 +18,11 @@ from .lanes import Lanes
 from .loops import ERRORS, WORK, Call, Nest
 from .loops_expr import Lowered, Lowering, NotAffine, Store
 from .loops_index import Affine
+from .loops_order import ordered
 from .loops_value import Evaluator
 from .numbers import in_memory, in_register, narrow, number, pack, settled, unpack
 
-MOVES = frozenset({"concat", "pad", "put", "scatter", "scan"})
+MOVES = frozenset({"concat", "pad", "put", "scatter", "scan", "order"})
 _FUNCTIONS = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum", "cumsum": "add", "cumprod": "mul"}
 
 
@@ -57,6 +58,8 @@ class _Move:
             return (self._filled(fill) if x.shape != node.shape else []) + self._into(x, steps, offset)
         if node.op == "scan":
             return [self._scan()]
+        if node.op == "order":
+            return [ordered(self.module, self.name, self.inside, node)]
         base = [] if inplace else self._into(node.args[0], steps, 0)
         if node.op == "put":
             return base + self._into(node.args[1], node.attrs["strides"], node.attrs["offset"])

@@ -17,7 +17,9 @@ from .ir import Node, Program
 from .kinds import compute
 
 _LARGE = 2048  # elements from which writing over an operand pays
-_OWNING = frozenset({"map", "reduce", "scan", "matmul", "conv", "conv_input", "conv_weight", "gather", "scatter", "pad", "put", "concat"})
+_OWNING = frozenset(
+    {"map", "reduce", "scan", "order", "matmul", "conv", "conv_input", "conv_weight", "gather", "scatter", "pad", "put", "concat"}
+)  # fmt: skip
 
 Runner = Callable[[Sequence[Any]], list[Any]]
 # The slot of the result, the function, the slots of its arguments, and which slots nothing needs afterwards.

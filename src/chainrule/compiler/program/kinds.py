@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...ops.convolution import convolve, correlate, transpose
+from ...ops.order import order
 from ...ops.products import matmul_op
 from ...ops.scan import recurrence
 from ...ops.summation import add_over
@@ -151,6 +152,12 @@ def _scan(node: Node) -> Compute:
     return lambda x: accumulate(x, axis=axis, dtype=dtype)
 
 
+def _order(node: Node) -> Compute:
+    axis, descending = node.attrs["axis"], node.attrs["descending"]
+    first = (slice(None),) * axis + (slice(None, node.shape[axis]),)
+    return lambda x: np.ascontiguousarray(order(x, axis, descending)[first])
+
+
 def _matmul(node: Node) -> Compute:
     return matmul_op.impl
 
@@ -278,6 +285,7 @@ _COMPUTE: dict[str, Callable[[Node], Compute]] = {
     "concat": _concat,
     "reduce": _reduce,
     "scan": _scan,
+    "order": _order,
     "matmul": _matmul,
     "conv": _conv,
     "conv_input": _conv_input,

@@ -251,6 +251,17 @@ def _scan(node: Node, program: Program) -> None:
     _need(category(node.dtype) in "if", node, f"it does not take {node.dtype}")
 
 
+def _order(node: Node, program: Program) -> None:
+    _arity(node, 1)
+    x, axis = node.args[0], node.attrs["axis"]
+    _need(0 <= axis < len(x.shape), node, "there is no such axis")
+    rest = x.shape[:axis], x.shape[axis + 1 :]
+    _need(len(node.shape) == len(x.shape) and (node.shape[:axis], node.shape[axis + 1 :]) == rest, node, "other axes are its argument's")
+    _need(node.shape[axis] <= x.shape[axis], node, "it has no more elements than its argument")
+    _need(type(node.attrs["descending"]) is bool and node.dtype == INT64, node, "it is up or down, and int64")
+    _need(category(x.dtype) != "c", node, f"it does not take {x.dtype}")
+
+
 def _matmul(node: Node, program: Program) -> None:
     _arity(node, 2)
     _same_dtype(node, node.args)
@@ -351,6 +362,7 @@ _CHECKS: dict[str, Callable[[Node, Program], None]] = {
     "concat": _concat,
     "reduce": _reduce,
     "scan": _scan,
+    "order": _order,
     "matmul": _matmul,
     "conv": _conv,
     "conv_input": _conv_input,

@@ -1,4 +1,4 @@
-"""Places that are looked for or found along a dimension: what sorting and selecting differentiate with, and searching in sorted values."""
+"""Sorting and selecting along a dimension, what they differentiate with, and searching in sorted values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import build
 from ..symbolic import Unsupported
 from .indexing import _linear as linear
 from .indexing import gathered, scattered
-from .structure import zeros
+from .structure import stepped, zeros
 from .table import lowers
 
 _I8 = np.dtype(np.int64)
@@ -27,6 +27,88 @@ def put_along(g: Node, index: Node, *, dim: int, size: int, unique: bool) -> Nod
     others = {d: d for d in range(len(shape)) if d != dim}
     places = linear(shape, {dim: build.cast(index, _I8)}, index.shape, others)
     return scattered(zeros(shape, g.dtype), places, g, "set" if unique else "add")
+
+
+def order(x: Node, dim: int, descending: bool, count: int | None = None) -> Node:
+    """The first ``count`` indices of the stable order along a dimension, NaN as the largest."""
+    shape = (*x.shape[:dim], x.shape[dim] if count is None else count, *x.shape[dim + 1 :])
+    if 0 in shape or x.shape[dim] == 1:
+        return build.full(shape, 0, _I8)
+    return build.make("order", (x,), shape, _I8, axis=dim, descending=bool(descending))
+
+
+def _taken(x: Node, index: Node, dim: int) -> Node:
+    """The elements at indices along a dimension, which are inside."""
+    return gathered(x, linear(x.shape, {dim: index}, index.shape, {d: d for d in range(len(x.shape)) if d != dim}))
+
+
+@lowers("argsort")
+def argsort(x: Node, *, dim: int, descending: bool) -> Node:
+    return order(x, dim, descending)
+
+
+@lowers("sort")
+def sort(x: Node, *, dim: int, descending: bool) -> tuple[Node, Node]:
+    index = order(x, dim, descending)
+    return _taken(x, index, dim), index
+
+
+@lowers("topk")
+def topk(x: Node, *, dim: int, k: int, largest: bool) -> tuple[Node, Node]:
+    index = order(x, dim, largest, k)
+    return _taken(x, index, dim), index
+
+
+def _at(x: Node, index: Node, dim: int, keepdim: bool) -> tuple[Node, Node]:
+    """The elements at one index of each row, and the indices."""
+    shape = index.shape if keepdim else (*x.shape[:dim], *x.shape[dim + 1 :])
+    return build.reshape(_taken(x, index, dim), shape), build.reshape(index, shape)
+
+
+@lowers("kthvalue")
+def kthvalue(x: Node, *, dim: int, keepdim: bool, k: int) -> tuple[Node, Node]:
+    if not x.size:
+        raise Unsupported("nothing at all")
+    return _at(x, stepped(order(x, dim, False, k), dim, k - 1, 1, 1), dim, keepdim)
+
+
+def _median(x: Node, dim: int, keepdim: bool, ignore_nan: bool) -> tuple[Node, Node]:
+    """The lower median; with NaN among the elements the first NaN, unless they are ignored."""
+    if not x.size:
+        raise Unsupported("nothing at all")
+    n = x.shape[dim]
+    found = order(x, dim, False)
+    middle = build.const((n - 1) // 2, _I8)
+    if x.dtype.kind in "biu":
+        return _at(x, stepped(found, dim, (n - 1) // 2, 1, 1), dim, keepdim)
+    missing = build.sum_of(build.cast(build.mapped("isnan", x, dtype=bool), _I8), dim, True)
+    known = build.sub(build.const(n, _I8), missing)
+    if ignore_nan:
+        last = build.mapped("maximum", build.sub(known, build.const(1, _I8)), build.const(0, _I8))
+        place = build.mapped("floor_div", last, build.const(2, _I8))
+    else:
+        place = build.where(build.compare("gt", missing, build.const(0, _I8)), known, middle)
+    return _at(x, _taken(found, place, dim), dim, keepdim)
+
+
+@lowers("median")
+def median(x: Node, *, dim: int, keepdim: bool) -> tuple[Node, Node]:
+    return _median(x, dim, keepdim, False)
+
+
+@lowers("nanmedian")
+def nanmedian(x: Node, *, dim: int, keepdim: bool) -> tuple[Node, Node]:
+    return _median(x, dim, keepdim, True)
+
+
+@lowers("median_all")
+def median_all(x: Node) -> Node:
+    return median(build.reshape(x, (x.size,)), dim=0, keepdim=False)[0]
+
+
+@lowers("nanmedian_all")
+def nanmedian_all(x: Node) -> Node:
+    return nanmedian(build.reshape(x, (x.size,)), dim=0, keepdim=False)[0]
 
 
 def _less(a: Node, b: Node) -> Node:
