@@ -293,3 +293,42 @@ def test_code_that_is_exchanged_is_noticed() -> None:
     calls(-9)
     Scale.double = lambda self, x: x  # type: ignore[method-assign]
     calls(-1)
+
+
+class Branching(torch.autograd.Function):
+    """A rule that goes by the numbers of its cotangent."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 10 if g.sum() > 0 else g
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_rule_that_branches_on_its_cotangent_is_no_program(sign: float) -> None:
+    run = compiled(lambda x: Branching.apply(x).sin())
+    for k in range(3):
+        x = torch.randn(3, requires_grad=True)
+        given = torch.full((3,), sign * (-1) ** k)
+        want = torch.autograd.grad(Branching.apply(x).sin(), x, given)[0]
+        assert torch.equal(torch.autograd.grad(run(x), x, given)[0], want)
+    assert not run.programs()
+    assert "Python branches on a tensor" in str(run.reasons)
+
+
+def test_a_backward_pass_whose_shapes_depend_on_values() -> None:
+    """What depends on cotangents is not computed when the pass turns out to be no part of a program."""
+
+    def f(a: Any, b: Any) -> Any:
+        return torch.maximum(b.flatten()[:24].view(6, 4), a.masked_scatter(a > 0, a.flip(0))[None, ..., None])
+
+    run = compiled(f)
+    for k in range(3):
+        torch.manual_seed(k)
+        a, b = torch.randn(2, 1, requires_grad=True), torch.randn(3, 3, 5, dtype=torch.float64)
+        want, got = f(a, b), run(a, b)
+        assert torch.equal(want, got)
+        assert torch.equal(torch.autograd.grad(want.sum(), a)[0], torch.autograd.grad(got.sum(), a)[0])

@@ -62,6 +62,7 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
     given = [wrap(Captured.of(recorder, c)) for c in cotangents]
     before = [(node, node.edges) for a in arguments for node in _histories(a)]
     cells = set(recorder.cells)
+    recorder.pulling = True
     try:
         for node, _ in before:
             node.edges = ()  # what the arguments were computed from is none of the call's business
@@ -70,6 +71,7 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
         recorder.note(f"the backward pass cannot be recorded ({error})")
         return None
     finally:
+        recorder.pulling = False
         for node, edges in before:
             node.edges = edges
         for cell in [c for c in recorder.cells if c not in cells]:  # what depends on cotangents has no value, whoever still holds it

@@ -96,6 +96,7 @@ class Recorder:
         self._keep: list[Cell] = []
         self.trace = Trace(self)
         self.splitting = True  # whether Python may branch and the capture go on
+        self.pulling = False  # whether a backward pass is recorded whose cotangents have no values yet
         self.decisions: list[Decision] = []
         self.splits: list[tuple[str, str]] = []  # (why Python needed a value, the user's line)
 
@@ -324,7 +325,7 @@ class Recorder:
 
     def decided(self, node: Node, why: str) -> Any:
         """What Python goes by: the number in a node of shape ()."""
-        if self.splitting and len(self.decisions) < _DECISIONS and not drawn_in(self, node):
+        if self.splitting and not self.pulling and len(self.decisions) < _DECISIONS and not drawn_in(self, node):
             outcome = execute(Program(self.program.inputs, [node], []), [memory_of(c.array) for c in self._keep])[0].item()
             self.decisions.append(Decision(node, outcome, sum(given.draw is not None for given in self.given)))
             self.splits.append((why, user_line()))
@@ -345,7 +346,9 @@ class Recorder:
         return np.full(captured.shape, self.decided(node, _REASONS[what]), node.dtype)
 
     def flush(self, why: str) -> None:
-        """Compute what was recorded, and let the rest of the function run on arrays."""
+        """Compute what was recorded, and let the rest of the function run on arrays; RuntimeError where nothing can be computed yet."""
+        if self.pulling:
+            raise RuntimeError(why)
         if not self.closed:
             self.note(why)
             self.finish()
