@@ -321,3 +321,24 @@ def test_ways_whose_results_have_different_histories() -> None:
     quick(run, xs)
     for (x,) in xs * 2:
         agree(*[torch.autograd.grad(sum(r.sum() for r in f(x)), w)[0] for f in (some, run)])
+
+
+def test_numbers_that_only_some_ways_use_before_they_branch() -> None:
+    def some(x: Any, k: float) -> Any:
+        if x.sum() > 0:
+            return x + 1
+        y = x * k
+        if y.sum() > -4:
+            return y * 2
+        return y - k
+
+    for wrap in (Counted, Compiled):
+        run = wrap(some)
+        for k in range(24):
+            x = torch.tensor([1.0, -2.0]) * [0.5, 9, -1][k % 3]
+            agree(some(x, k / 8), run(x, k / 8))
+        if isinstance(run, Counted):
+            run.long = 0
+            agree(some(torch.tensor([1.0, -2.0]), 0.5), run(torch.tensor([1.0, -2.0]), 0.5))
+            assert run.long == 0
+        assert len(run.programs()) <= 5

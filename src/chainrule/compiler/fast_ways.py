@@ -41,7 +41,6 @@ class WaysText(Text):
         for condition in first:
             if all(condition in other for other in others):
                 self._miss(condition)
-        self._numbers(leaves)
         self._fork(ways.root)
         for k, (_, effects) in enumerate(self.ended):
             self.effects += [f"  if way == {k}:", *["  " + line for line in effects]] if self.several else effects
@@ -63,14 +62,17 @@ class WaysText(Text):
             found += [finders[k] for k in _read(self.plans[id(fork)]) if k < len(finders)]
         return {find.position for find in found if find.kind != SPAN}
 
-    def _numbers(self, leaves: list[Variant]) -> None:
-        """Look up the numbers that change, for a way whose conditions on them hold; the stages have none of others."""
-        holds = [self.named(v.holds) for v in leaves if v.holds is not always]
+    def _numbers(self, fork: Fork) -> None:
+        """Look up the numbers that change, for a way behind this fork whose conditions on them hold."""
+        leaves = {id(v) for v in fork.leaves()}
+        holds = [self.named(v.holds) for v in self.latest.values() if id(v) in leaves and v.holds is not always]
         if holds:
             self._miss(f"not ({' or '.join([f'{name}()' for name in holds])})")
 
     def _fork(self, fork: Fork) -> None:
         ways, plan = self.form, self.plans[id(fork)]
+        if fork.above is None or any(find.kind == NUMBER for find in fork.draws.values()):
+            self._numbers(fork)
         for number, find in fork.draws.items():
             if find.kind != NUMBER and not self.before:
                 self.space |= {"twin": twin, "rewind": rewind}

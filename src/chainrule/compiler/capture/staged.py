@@ -320,11 +320,14 @@ class Ways:
 
     def _chosen(self, arguments: Sequence[Any]) -> tuple[Variant, dict[Any, Any]]:
         fitting = {id(v) for v in self.variants if v.fits(arguments)}
-        known = next((v for v in self.variants if id(v) in fitting and v.holds()), None)
+        known = None  # the last that has been asked whether it holds, and does: its numbers are those that are looked up
         fork: Fork | list[Variant] | None = self.root
         values: dict[Any, Any] = {}
         while isinstance(fork, Fork):
-            if known is None or fitting.isdisjoint(map(id, fork.leaves())):
+            ahead = [v for v in fork.leaves() if id(v) in fitting]
+            if known not in ahead:
+                known = next((v for v in ahead if v.holds()), None)
+            if known is None:
                 raise Missed
             values |= {("drawn", number): find(arguments) for number, find in fork.draws.items()}
             given = [self._given(n, arguments, values) for n in fork.inputs]
