@@ -244,7 +244,8 @@ class Text:
         """Each is true where the form is not the one for a call; shapes of the arguments ``looked_at`` are compared anyway."""
         variant = self.variant
         self.space |= {"HOOKINGS": HOOKINGS, "HOOKED": HOOKED, "watched": watched}
-        yield f"HOOKINGS[0] != {self.named(variant.hookings)}[0] and {self.named(variant)}.hooked(())"
+        if variant.recorded or variant.passed:
+            yield f"HOOKINGS[0] != {self.named(variant.hookings)}[0] and {self.named(variant)}.hooked(())"
         for name, a in zip(self.tensors, self.given, strict=True):
             if a._gn is not None:
                 yield f"(HOOKINGS[0] or HOOKED) and watched({name})"

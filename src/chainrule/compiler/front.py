@@ -26,7 +26,7 @@ from .capture.spots import Spot, differing, moves, without
 from .capture.staged import WAYS, Missed, Ways
 from .capture.trace import CALL
 from .capture.turn import TURN
-from .capture.variant import Variant
+from .capture.variant import Variant, always
 from .capture.window import layout
 from .fast import MISS, PLAIN, Fast, Forms, fast
 from .program.execute import prepare
@@ -260,7 +260,8 @@ class Compiled:
     def _keep(self, key: Any, variant: Variant, surroundings: Surroundings, alike: list[_Kept]) -> None:
         """Take up a form; ``alike`` are those with the same surroundings, one of which it may be another way of."""
         if variant.ways is None:
-            surroundings.also(variant.holds)
+            if variant.holds is not always:
+                surroundings.also(variant.holds)
             self.kept.setdefault(key, []).insert(0, _Kept(variant, surroundings))
             self._count += 1
             return
