@@ -32,6 +32,11 @@ NUMBERS = (*FLOATS, "int64", "int32", "uint8")
 ALL = (*NUMBERS, "bool", "float16")
 
 
+def scattered(x: Any, reduce: str, own: bool) -> Any:
+    index = T.tensor([[0, 2, 2, 1], [2, 0, 2, 2]])
+    return x[2:].scatter_reduce(1, index, x[:2, :4] + x[:2, 1:], reduce, include_self=own)
+
+
 def _rows() -> list[Row]:
     rows = [
         Row("pad", lambda x: F.pad(x, (1, 2, -1, 3), value=1), (3, 4, 5), ALL),
@@ -83,6 +88,14 @@ def _rows() -> list[Row]:
         Row("cumsum of a number", lambda x: x.cumsum(0), (), FLOATS),
         Row("cumprod", lambda x: x.cumprod(1), (3, 5, 2), NUMBERS),
         Row("cumprod of a vector", lambda x: x.cumprod(-1), (6,), ALL),
+        Row("cummax", lambda x: x.cummax(1), (3, 7, 2), NUMBERS, "nan equal"),
+        Row("cummin", lambda x: x.cummin(-1), (30,), (*NUMBERS, "float16"), "nan inf equal"),
+        Row("logcumsumexp", lambda x: x.logcumsumexp(1), (3, 7), (*FLOATS, "float16")),
+        Row("logcumsumexp with infinities", lambda x: x.detach().logcumsumexp(0), (30,), FLOATS, "inf equal"),
+        Row("adaptive maximum", lambda x: F.adaptive_max_pool2d(x, (2, 3)), (2, 3, 4, 7), (*FLOATS, "float16"), "nan equal"),
+        Row("adaptive maximum of all", lambda x: F.adaptive_max_pool2d(x, 1), (2, 3, 4, 5)),
+        Row("adaptive maximum, 3d", lambda x: F.adaptive_max_pool3d(x, (2, 1, 3)), (2, 3, 4, 5)),
+        Row("unpooling", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), (2, 3, 4, 6)),
         Row("norm 3", lambda x: T.linalg.vector_norm(x, 3, dim=1), (3, 5)),
         Row("norm 0", lambda x: T.linalg.vector_norm(x, 0, dim=1), (3, 5), FLOATS, "equal"),
         Row("norm least", lambda x: T.linalg.vector_norm(x, -float("inf"), dim=0), (3, 5)),
@@ -130,6 +143,12 @@ def _rows() -> list[Row]:
     for p in (0.0, 1.0, 2.0, 3.0, float("inf")):
         rows.append(Row(f"cdist {p}", lambda x, p=p: T.cdist(x[:, :3], x[:, 3:], p), (2, 7, 3)))
         rows.append(Row(f"cdist {p} of long rows", lambda x, p=p: T.cdist(x[:3], x[3:], p), (7, 12)))
+    for reduce in ("sum", "prod", "mean", "amax", "amin"):
+        for own in (True, False):
+            kinds = (*NUMBERS, *(["bool"] if reduce != "mean" else []))
+            rows.append(Row(f"scatter {reduce} {own}", lambda x, r=reduce, o=own: scattered(x, r, o), (4, 5), kinds))
+    rows.append(Row("index_add", lambda x: x[:3].index_add(0, T.tensor([2, 0]), x[3:5]), (5, 3), ALL))
+    rows.append(Row("index_put", lambda x: x.index_put((T.tensor([1, 1, 0]),), x[:3], accumulate=True), (5, 3), ALL))
     rows.append(Row("cdist by product", lambda x: T.cdist(x[:30], x[30:]), (60, 5)))
     return rows
 

@@ -91,7 +91,7 @@ _REDUCERS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _start(dtype: Any, reduce: str) -> Any:
+def start(dtype: Any, reduce: str) -> Any:
     """What leaves every number as it is under ``reduce``."""
     if reduce in ("sum", "mean"):
         return 0
@@ -109,7 +109,7 @@ def _scatter_reduce(x: Any, index: Any, src: Any, *, dim: int, reduce: str, incl
     out = np.array(x)
     at = grid(index, dim)
     if not include_self:
-        out[at] = _start(out.dtype, reduce)
+        out[at] = start(out.dtype, reduce)
     _REDUCERS[reduce].at(out, at, src)
     if reduce == "mean":
         counts = np.zeros(out.shape, np.int64)

@@ -207,7 +207,7 @@ max_pool = {
 }
 
 
-def _cells(size: int, cells: int) -> list[tuple[int, int]]:
+def cell_bounds(size: int, cells: int) -> list[tuple[int, int]]:
     """Where adaptive pooling's cells begin and end along one dimension."""
     return [(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
 
@@ -219,7 +219,7 @@ def _adaptive_max(x: Any, *, cells: Ints) -> tuple[Any, Any]:
     top = np.empty((*lead, *cells), x.dtype)
     where = np.empty((*lead, *cells), np.int64)
     flat = np.arange(prod(size)).reshape(size)
-    bounds = [_cells(n, o) for n, o in zip(size, cells)]
+    bounds = [cell_bounds(n, o) for n, o in zip(size, cells)]
     for cell in offsets(cells):
         part = tuple([slice(*b[i]) for b, i in zip(bounds, cell)])
         seen = x[(..., *part)].reshape(*lead, flat[part].size)
@@ -239,7 +239,7 @@ adaptive_max = {
 
 
 @lru_cache(64)
-def _divisors(size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints, include: bool) -> Any:
+def divisors(size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints, include: bool) -> Any:
     """How many elements each window's mean divides by."""
     r: Any = np.ones((), np.int64)
     for n, k, s, p, o in zip(size, kernel, stride, padding, cells):
@@ -252,7 +252,7 @@ def _divisors(size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints
 
 
 def _divide(x: Any, size: Ints, kernel: Ints, stride: Ints, padding: Ints, cells: Ints, include: bool, divisor: int | None) -> Any:
-    n = divisor if divisor is not None else _divisors(size, kernel, stride, padding, cells, include)
+    n = divisor if divisor is not None else divisors(size, kernel, stride, padding, cells, include)
     if x.dtype.kind in "iu":  # towards zero, as C divides
         return np.sign(x) * np.sign(n) * (np.abs(x) // np.abs(n))
     return x / np.asarray(n, x.dtype)
@@ -312,21 +312,21 @@ avg_pool_back = Op("avg_pool_backward", _avg_back, kind="linear", vjp=[_avg_back
 
 
 @lru_cache(64)
-def _mean_matrix(size: int, cells: int) -> Any:
+def mean_matrix(size: int, cells: int) -> Any:
     """(cells, size): each row takes the mean over one cell of adaptive pooling."""
     r = np.zeros((cells, size))
-    for i, (a, b) in enumerate(_cells(size, cells)):
+    for i, (a, b) in enumerate(cell_bounds(size, cells)):
         r[i, a:b] = 1 / (b - a)
     r.flags.writeable = False
     return r
 
 
 def _adaptive_avg(x: Any, *, size: Ints, cells: Ints) -> Any:
-    return along_axes(x, [_mean_matrix(n, o) for n, o in zip(size, cells)])
+    return along_axes(x, [mean_matrix(n, o) for n, o in zip(size, cells)])
 
 
 def _adaptive_back(g: Any, *, size: Ints, cells: Ints) -> Any:
-    return along_axes(g, [_mean_matrix(n, o).T for n, o in zip(size, cells)])
+    return along_axes(g, [mean_matrix(n, o).T for n, o in zip(size, cells)])
 
 
 def along_axes(x: Any, matrices: Sequence[Any]) -> Any:

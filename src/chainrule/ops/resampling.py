@@ -25,7 +25,7 @@ from .pooling_maps import along_axes
 Ints = tuple[int, ...]
 Plan = tuple[str, int, int, float | None, bool, bool]  # mode, length before and after, scale or None, align_corners, antialias
 
-_EXACT = ("nearest", "nearest-exact")
+EXACT = ("nearest", "nearest-exact")
 
 
 # -- one dimension -------------------------------------------------------------------------------------------------------
@@ -34,13 +34,13 @@ _EXACT = ("nearest", "nearest-exact")
 def _scale(plan: Plan) -> float:
     """How far apart two neighbouring outputs are, in inputs."""
     mode, n, m, factor, align, _ = plan
-    if align and mode not in _EXACT:
+    if align and mode not in EXACT:
         return (n - 1) / (m - 1) if m > 1 else 0.0
     return 1.0 / factor if factor is not None and factor > 0 else n / m
 
 
 @lru_cache(128)
-def _nearest(plan: Plan) -> Any:
+def nearest(plan: Plan) -> Any:
     mode, n, m, _, _, _ = plan
     if mode == "nearest" and n == m:
         index = np.arange(m)
@@ -76,7 +76,7 @@ _FILTERS: dict[str, tuple[Callable[[float], float], int]] = {
 
 
 @lru_cache(128)
-def _matrix(plan: Plan) -> Any:
+def weights(plan: Plan) -> Any:
     """(after, before): every output as a weighted sum of inputs."""
     mode, n, m, _, align, antialias = plan
     step = _scale(plan)
@@ -114,20 +114,20 @@ def _blur(row: Any, i: int, step: float, kernel: Callable[[float], float], width
 
 
 def _resample(x: Any, *, plans: tuple[Plan, ...]) -> Any:
-    if plans[0][0] in _EXACT:
+    if plans[0][0] in EXACT:
         for axis, plan in enumerate(plans, x.ndim - len(plans)):
-            x = x.take(_nearest(plan), axis)
+            x = x.take(nearest(plan), axis)
         return x
     if x.dtype == np.uint8:
-        return np.clip(np.rint(along_axes(x.astype(np.float64), [_matrix(p) for p in plans])), 0, 255).astype(np.uint8)
-    return along_axes(x, [_matrix(p) for p in plans])
+        return np.clip(np.rint(along_axes(x.astype(np.float64), [weights(p) for p in plans])), 0, 255).astype(np.uint8)
+    return along_axes(x, [weights(p) for p in plans])
 
 
 def _resample_back(g: Any, *, plans: tuple[Plan, ...]) -> Any:
-    if plans[0][0] not in _EXACT:
-        return along_axes(g, [_matrix(p).T for p in plans])
+    if plans[0][0] not in EXACT:
+        return along_axes(g, [weights(p).T for p in plans])
     for axis, plan in enumerate(plans, g.ndim - len(plans)):
-        index = _nearest(plan)
+        index = nearest(plan)
         first = np.flatnonzero(np.diff(index, prepend=-1))
         r = np.zeros((*g.shape[:axis], plan[1], *g.shape[axis + 1 :]), g.dtype)
         r[(*[slice(None)] * axis, index[first])] = np.add.reduceat(g, first, axis)

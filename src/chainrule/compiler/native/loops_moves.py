@@ -5,6 +5,7 @@ Such a node is the last of its group; what it takes may be computed by the rest 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from math import prod
 
@@ -14,16 +15,17 @@ from ..program.ir import Node, row_major
 from .elementwise import apply
 from .emitter import Index, Module
 from .kernel import Kernel, open_kernel
-from .lanes import Lanes
+from .lanes import Lanes, where
 from .loops import ERRORS, WORK, Call, Nest
 from .loops_expr import Lowered, Lowering, NotAffine, Store
 from .loops_index import Affine
 from .loops_order import ordered
 from .loops_value import Evaluator
-from .numbers import in_memory, in_register, narrow, number, pack, settled, unpack
+from .numbers import DType, in_memory, in_register, narrow, number, pack, settled, unpack
 
 MOVES = frozenset({"concat", "pad", "put", "scatter", "scan", "order"})
 _FUNCTIONS = {"add": "add", "mul": "mul", "max": "maximum", "min": "minimum", "cumsum": "add", "cumprod": "mul"}
+_FUNCTIONS |= {"cummax": "maximum", "cummin": "minimum", "logcumsumexp": "logaddexp", "recurrence": "add"}
 
 
 def emit_move(module: Module, name: str, nodes: Sequence[Node], node: Node, *, inplace: bool = False) -> list[Call]:
@@ -158,16 +160,16 @@ class _Move:
         ev, memory, close = self._open(low, chunks, low.checked)
         f, store, factors = ev.f, low.stores[0], low.stores[1:]
         kind = np.dtype(np.float32) if narrow(dtype) else dtype
-        fn = "add" if factors else _FUNCTIONS[self.node.attrs["fn"]]
+        fn = _FUNCTIONS[self.node.attrs["fn"]]
         type_ = in_register(dtype)
-        first = number(f, kind, 1, 0 if fn == "add" else 1).name
+        first = number(f, kind, 1, _neutral(fn, kind)).name
 
         def along(axes: Sequence[int], held: str) -> str:
             if not axes:
                 before = Lanes(f, type_, held)
                 for factor in factors:
                     before = apply("mul", kind, [kind, kind], [before, ev.value(factor.value)])
-                total = apply(fn, kind, [kind, kind], [before, ev.value(store.value)])
+                total = _combined(fn, kind, before, ev.value(store.value))
                 ev.store(memory, dtype, store.at, settled(total, dtype))
                 return total.name
 
@@ -193,6 +195,27 @@ class _Move:
             start = f.mul("%chunk" if chunks > 1 else 0, block)
             f.loop(start, f.least(f.add(start, block), rows), 1, row)
         return close()
+
+
+def _neutral(fn: str, kind: DType) -> float:
+    """What a scan begins with."""
+    if fn in ("add", "mul"):
+        return 0 if fn == "add" else 1
+    if kind.kind in "iu":
+        return int(np.iinfo(kind).max if fn == "minimum" else np.iinfo(kind).min)
+    return float("inf") if fn == "minimum" else float("-inf")
+
+
+def _combined(fn: str, kind: DType, x: Lanes, y: Lanes) -> Lanes:
+    """The function of two values; logarithms of sums of exponentials with equal arguments, infinite ones among them, apart."""
+
+    def of(name: str, *args: Lanes) -> Lanes:
+        return apply(name, kind, [kind] * len(args), args)
+
+    if fn != "logaddexp":
+        return of(fn, x, y)
+    apart = of("add", of("maximum", x, y), of("log1p", of("exp", of("neg", of("abs", of("sub", x, y))))))
+    return where(x.equals(y), x + math.log(2), apart)
 
 
 __all__ = ["MOVES", "emit_move"]

@@ -141,11 +141,16 @@ def _reduce(node: Node) -> Compute:
     return lambda x: function(x, axes)
 
 
+_SCANS: dict[str, Any] = {
+    "cumsum": np.add, "cumprod": np.multiply, "cummax": np.maximum, "cummin": np.minimum, "logcumsumexp": np.logaddexp,
+}  # fmt: skip
+
+
 def _scan(node: Node) -> Compute:
     if node.attrs["fn"] == "recurrence":
         along = node.attrs["axis"]
         return lambda x, factor: recurrence.impl(factor, x, dim=along, reverse=False)
-    accumulate = (np.add if node.attrs["fn"] == "cumsum" else np.multiply).accumulate
+    accumulate = _SCANS[node.attrs["fn"]].accumulate
     axis, dtype = node.attrs["axis"], node.dtype
     if dtype.itemsize == 2 and dtype.kind in "fV":
         return lambda x: accumulate(x.astype(np.float32), axis=axis).astype(dtype)

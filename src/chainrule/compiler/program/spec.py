@@ -18,7 +18,7 @@ from .ir import Node, Program, Shape
 BOOL = np.dtype(bool)
 INT64 = np.dtype(np.int64)
 REDUCTIONS = ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin")
-SCANS = ("cumsum", "cumprod", "recurrence")
+SCANS = ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "recurrence")
 SCATTERS = ("set", "add", "mul", "max", "min")
 
 

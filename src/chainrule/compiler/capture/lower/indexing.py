@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ....ops.gather import start as scatter_start
+from ....ops.pooling_maps import cell_bounds
 from ...program.ir import Node, row_major
 from .. import build
 from ..symbolic import Unsupported
@@ -21,7 +23,7 @@ def _scaled(index: Node, step: int) -> Node:
     return index if step == 1 else build.mul(index, build.number(index, step))
 
 
-def _linear(shape: tuple[int, ...], parts: dict[int, Node], result: tuple[int, ...], axes: dict[int, int]) -> Node:
+def linear(shape: tuple[int, ...], parts: dict[int, Node], result: tuple[int, ...], axes: dict[int, int]) -> Node:
     """Flat places in ``shape``: dimension d by the index ``parts[d]`` (of the result's shape) or by the result's axis ``axes[d]``."""
     steps = row_major(shape)
     total: Node | None = None
@@ -45,7 +47,7 @@ def _along_places(shape: tuple[int, ...], index: Node, dim: int) -> Node:
     """Flat places for an index of the rank of ``shape`` along one dimension."""
     if not shape:
         raise Unsupported("0-d")
-    return _linear(shape, {dim: build.inside(index, shape[dim], "gather", dim)}, index.shape, {d: d for d in range(len(shape)) if d != dim})
+    return linear(shape, {dim: build.inside(index, shape[dim], "gather", dim)}, index.shape, {d: d for d in range(len(shape)) if d != dim})
 
 
 @lowers("inside")
@@ -73,7 +75,7 @@ def _rows(shape: tuple[int, ...], index: Node, dim: int, said: str = "rows", wra
     result = (*shape[:dim], *index.shape, *shape[dim + 1 :])
     wide = build.reshape(build.inside(index, shape[dim], said, dim, wraps), (*(1,) * dim, *index.shape, *(1,) * (len(shape) - dim - 1)))
     axes = {d: d if d < dim else d + count - 1 for d in range(len(shape)) if d != dim}
-    return _linear(shape, {dim: build.expand(wide, result)}, result, axes)
+    return linear(shape, {dim: build.expand(wide, result)}, result, axes)
 
 
 def _picked(shape: tuple[int, ...], index: Node, dim: int, said: str = "rows", wraps: bool = False) -> Node:
@@ -93,16 +95,14 @@ def index_select_back(g: Node, index: Node, *, dim: int, shape: Any) -> Node:
     return scattered(zeros(shape, g.dtype), _picked(tuple(shape), index, dim), g, "add")
 
 
-_SCATTERED = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
+_SCATTERED = {"sum": "add", "mean": "add", "prod": "mul", "amax": "max", "amin": "min"}
+_OF_TRUTH = {"add": "max", "mul": "min", "max": "max", "min": "min"}  # a sum of truth values is one of two: whether some hold
 
 
 def _reduced(x: Node, reduce: str) -> str:
     """The ``scatter`` that such a reduction is."""
-    if x.dtype.kind == "b":
-        raise Unsupported("truth values")
-    if reduce not in _SCATTERED:
-        raise Unsupported(reduce)
-    return _SCATTERED[reduce]
+    fn = _SCATTERED[reduce]
+    return _OF_TRUTH[fn] if x.dtype.kind == "b" else fn
 
 
 @lowers("scatter", "scatter_value")
@@ -112,13 +112,23 @@ def scatter(x: Node, index: Node, src: Node | None = None, *, dim: int, value: A
 
 @lowers("scatter_add", "scatter_reduce")
 def scatter_reduce(x: Node, index: Node, src: Node, *, dim: int, reduce: str = "sum", include_self: bool = True) -> Node:
-    if not include_self:
-        raise Unsupported("only what is scattered")
-    return scattered(x, _along_places(x.shape, index, dim), src, _reduced(x, reduce))
+    if reduce == "mean" and x.dtype.kind == "b":
+        raise Unsupported("a mean of truth values")
+    places = _along_places(x.shape, index, dim)
+    held = x if include_self else scattered(x, places, build.number(x, scatter_start(x.dtype, reduce)), "set")
+    made = scattered(held, places, src, _reduced(x, reduce))
+    if reduce != "mean":
+        return made
+    one = build.const(1, _I8)
+    count = scattered(zeros(x.shape, _I8), places, one, "add")
+    count = build.add(count, one) if include_self else build.mapped("maximum", count, one)
+    return build.mapped("floor_div" if x.dtype.kind in "iu" else "div", made, build.cast(count, x.dtype))
 
 
 @lowers("index_add")
 def index_add(x: Node, index: Node, src: Node, *, dim: int, alpha: Any) -> Node:
+    if x.dtype.kind == "b" and alpha != 1:
+        raise Unsupported("multiples of truth values")
     added = src if alpha == 1 else build.mul(src, build.number(src, alpha))
     return scattered(x, _picked(x.shape, index, dim, "gather"), added, _reduced(x, "sum"))
 
@@ -176,7 +186,7 @@ def _places(shape: tuple[int, ...], indices: tuple[Node, ...], dims: tuple[int, 
     for index, d in zip(indices, dims, strict=True):
         spread = build.expand(build.inside(index, shape[d], "index", d, wraps=True), wide)
         parts[d] = build.expand(build.reshape(spread, (*(1,) * len(before), *wide, *(1,) * len(after))), result)
-    return _linear(shape, parts, result, axes)
+    return linear(shape, parts, result, axes)
 
 
 @lowers("index")
@@ -191,9 +201,7 @@ def index_back(g: Node, *indices: Node, shape: Any, dims: Any, unique: bool) -> 
 
 @lowers("index_put")
 def index_put(x: Node, values: Node, *indices: Node, dims: Any, accumulate: bool) -> Node:
-    if accumulate and x.dtype.kind == "b":
-        raise Unsupported("truth values")
-    return scattered(x, _places(x.shape, indices, tuple(dims)), values, "add" if accumulate else "set")
+    return scattered(x, _places(x.shape, indices, tuple(dims)), values, _reduced(x, "sum") if accumulate else "set")
 
 
 @lowers("index_clear")
@@ -273,6 +281,39 @@ def _max_pool(x: Node, *, kernel: Any, stride: Any, padding: Any, dilation: Any,
 
 
 lowers("max_pool2d", "max_pool3d")(_max_pool)
+
+
+@lowers("adaptive_max_pool2d", "adaptive_max_pool3d")
+def adaptive_max(x: Node, *, cells: Any) -> tuple[Node, Node]:
+    """A cell's elements are looked up side by side; a small cell has its last one several times."""
+    if x.dtype.kind != "f" or not x.size or not prod(cells):
+        raise Unsupported("integers, or nothing at all")
+    if x.dtype.itemsize < 4:
+        top, found = adaptive_max(build.cast(x, np.float32), cells=cells)
+        return build.cast(top, x.dtype), found
+    lead = x.shape[: len(x.shape) - len(cells)]
+    size = x.shape[len(lead) :]
+    table = np.zeros((1, 1), np.int64)
+    for n, o in zip(size, cells, strict=True):
+        bounds = cell_bounds(n, o)
+        widest = max(b - a for a, b in bounds)
+        along = np.array([np.minimum(np.arange(a, a + widest), b - 1) for a, b in bounds])
+        table = (table[:, None, :, None] * n + along[None, :, None, :]).reshape(len(table) * o, -1)
+    planes, (count, most) = prod(lead), table.shape
+    shape = (planes, count, most)
+    places = build.add(build.expand(build.const(table), shape), _scaled(build.iota(shape, 0), prod(size)))
+    seen = gathered(x, places)
+    first = build.reduce("argmax", seen, 2, False, _I8)
+    at = build.add(first, _scaled(build.iota((planes, count), 1), most))
+    where = gathered(build.const(table), at)
+    return build.reshape(build.reduce("max", seen, 2, False), (*lead, *cells)), build.reshape(where, (*lead, *cells))
+
+
+@lowers("pick_places")
+def pick_places(x: Node, index: Node, *, size: Any, add: bool) -> Node:
+    lead = x.shape[: len(x.shape) - len(size)]
+    flat = build.reshape(index, (prod(lead), prod(index.shape[len(lead) :])))
+    return build.reshape(gathered(x, build.add(flat, _scaled(build.iota(flat.shape, 0), prod(size)))), index.shape)
 
 
 @lowers("scatter_places", "scatter_places_3d")

@@ -7,8 +7,7 @@ import numpy as np
 from ...program.ir import Node, row_major
 from .. import build
 from ..symbolic import Unsupported
-from .indexing import _linear as linear
-from .indexing import gathered, scattered
+from .indexing import gathered, linear, scattered
 from .structure import stepped, zeros
 from .table import lowers
 

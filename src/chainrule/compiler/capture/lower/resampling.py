@@ -12,15 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ....ops.pooling_maps import _mean_matrix as mean_matrix
-from ....ops.resampling import _EXACT as EXACT
-from ....ops.resampling import _matrix as matrix_of
-from ....ops.resampling import _nearest as nearest
+from ....ops.pooling_maps import mean_matrix
+from ....ops.resampling import EXACT, nearest, weights
 from ...program.ir import Node
 from .. import build
 from ..symbolic import Unsupported
-from .indexing import _linear as linear
-from .indexing import gathered
+from .indexing import gathered, linear
 from .reduction import in_float
 from .structure import padded, part, stepped, zeros
 from .table import lowers
@@ -104,13 +101,13 @@ def unpicked(g: Node, axis: int, index: Any, size: int) -> Node:
 
 def weighted(x: Node, axis: int, matrix: Any) -> Node:
     """Every result along an axis is the sum of the elements there with a row of weights."""
-    weights = build.const(matrix, x.dtype)
+    factors = build.const(matrix, x.dtype)
     if axis == len(x.shape) - 1:
         rows = build.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
-        return build.reshape(build.matmul(rows, build.permute(weights, (1, 0))), (*x.shape[:-1], len(matrix)))
+        return build.reshape(build.matmul(rows, build.permute(factors, (1, 0))), (*x.shape[:-1], len(matrix)))
     lead, rest = x.shape[:axis], x.shape[axis + 1 :]
     columns = build.reshape(x, (*([prod(lead)] if lead else []), x.shape[axis], prod(rest)))
-    return build.reshape(build.matmul(weights, columns), (*lead, len(matrix), *rest))
+    return build.reshape(build.matmul(factors, columns), (*lead, len(matrix), *rest))
 
 
 def along_axes(x: Node, matrices: Sequence[Any]) -> Node:
@@ -162,7 +159,7 @@ def _interpolated(x: Node, *, plans: Any) -> Node:
         for axis, plan in enumerate(plans, len(x.shape) - len(plans)):
             x = picked(x, axis, nearest(plan))
         return x
-    return along_axes(x, [matrix_of(p) for p in plans])
+    return along_axes(x, [weights(p) for p in plans])
 
 
 _SMOOTH = ("linear1d", "bilinear2d", "trilinear3d", "bicubic2d", "bilinear2daa", "bicubic2daa", "lanczos2daa")
@@ -173,7 +170,7 @@ lowers(*["upsample_" + name for name in (*_SMOOTH, *_NEAREST)])(_interpolated)
 @lowers("upsample_backward")
 def interpolated_back(g: Node, *, plans: Any) -> Node:
     if plans[0][0] not in EXACT:
-        return along_axes(g, [matrix_of(p).T for p in plans])
+        return along_axes(g, [weights(p).T for p in plans])
 
     def compute(v: Node) -> Node:
         for axis, plan in enumerate(plans, len(g.shape) - len(plans)):

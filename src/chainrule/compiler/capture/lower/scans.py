@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...program.ir import Node
@@ -56,3 +58,27 @@ def recurrence(a: Node, b: Node, *, dim: int, reverse: bool) -> Node:
     a = build.where(first, build.number(a, 0), a)  # where nothing came before, an infinite factor is none
     made = in_float(b, lambda v: build.make("scan", (v, build.cast(a, v.dtype)), shape, v.dtype, fn="recurrence", axis=dim))
     return backwards(made, dim) if reverse else made
+
+
+@lowers("logcumsumexp")
+def logcumsumexp(x: Node, *, dim: int) -> Node:
+    return _scanned("logcumsumexp", x, dim, False)
+
+
+def _running(fn: str, attains: str) -> Callable[..., tuple[Node, Node]]:
+    """The running extremum, and the last place so far where it was attained: from the first NaN on, the last NaN's."""
+
+    def lower(x: Node, *, dim: int) -> tuple[Node, Node]:
+        values = _scanned(fn, x, dim, False)
+        hit = build.compare(attains, x, values)
+        if x.dtype.kind not in "iu":
+            unknown = [build.mapped("isnan", v, dtype=bool) for v in (x, values)]
+            hit = build.mapped("or", hit, build.mapped("and", *unknown, dtype=bool), dtype=bool)
+        place = build.where(hit, build.iota(x.shape, dim), build.const(0, np.int64))
+        return values, _scanned("cummax", place, dim, False)
+
+    return lower
+
+
+lowers("cummax")(_running("cummax", "ge"))
+lowers("cummin")(_running("cummin", "le"))

@@ -7,7 +7,7 @@ from itertools import product as offsets
 from math import prod
 from typing import Any
 
-from ....ops.pooling_maps import _divisors as divisors
+from ....ops.pooling_maps import divisors
 from ...program.ir import Node, row_major
 from .. import build
 from ..symbolic import Unsupported
