@@ -83,3 +83,24 @@ def test_the_vandermonde_matrix_of_a_number() -> None:
 def test_residuals_are_real() -> None:
     a, b = torch.ones(2, 3, dtype=torch.complex64), torch.ones(2, 3, dtype=torch.complex64)
     assert torch.linalg.lstsq(a, b, driver="gelsd").residuals.dtype is torch.float32
+
+
+def test_pinv_of_hermitian_matrices_is_differentiated_as_if_both_triangles_were_given():
+    torch.manual_seed(0)
+    half = torch.randn(4, 2, dtype=torch.float64)
+    full = half @ half.T
+    given = torch.randn(4, 4, dtype=torch.float64)
+    whole, lower = full.clone().requires_grad_(), full.tril().requires_grad_()
+    options = {"rtol": 1e-10}
+    (want,) = torch.autograd.grad(torch.linalg.pinv(whole, **options), whole, given)
+    for x in (whole, lower):
+        got = torch.linalg.pinv(x, hermitian=True, **options)
+        assert torch.allclose(got, torch.linalg.pinv(full, **options))
+        assert torch.allclose(torch.autograd.grad(got, x, given)[0], want)
+
+
+def test_least_squares_says_which_argument_lacks_dimensions():
+    with pytest.raises(RuntimeError, match=r"^torch.linalg.lstsq: input must have at least 2 dimensions\.$"):
+        torch.linalg.lstsq(torch.ones(3), torch.ones(3, 2))
+    with pytest.raises(RuntimeError, match=r"^torch.linalg.lstsq: other must have at least 1 dimension\.$"):
+        torch.linalg.lstsq(torch.ones(3, 3), torch.tensor(1.0))

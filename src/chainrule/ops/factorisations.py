@@ -17,7 +17,7 @@ from .products import conj, matmul_op, mH
 from .singular import not_converged, svd_rule
 from .slicing import cat_op
 from .structure import sum_dims, view
-from .triangle import triu_op
+from .triangle import tril_op, triu_op
 
 
 def _row(x: Any) -> Any:
@@ -150,7 +150,9 @@ full_svd_op = Op(
 # -- pseudo-inverse and exponential --------------------------------------------------------------------------------------
 
 
-def _pinv(x: Any, *, atol: float, rtol: float) -> Any:
+def _pinv(x: Any, *, atol: float, rtol: float, hermitian: bool) -> Any:
+    if hermitian:
+        x = np.tril(x) + mH(np.tril(x, -1))
     u, s, vh = np.linalg.svd(x, full_matrices=False) if x.size else (x[..., :0], np.zeros((*x.shape[:-2], 0), x.real.dtype), x[..., :0, :])
     largest = s.max(-1, keepdims=True, initial=0)
     keep = s > np.maximum(atol, rtol * largest)
@@ -158,8 +160,10 @@ def _pinv(x: Any, *, atol: float, rtol: float) -> Any:
     return np.matmul(mH(vh) * scaled[..., None, :], mH(u)).astype(x.dtype)
 
 
-def _pinv_rule(g: Any, x: Any, out: Any) -> Any:
+def _pinv_rule(g: Any, x: Any, out: Any, hermitian: bool) -> Any:
     """G. Golub and V. Pereyra, "The differentiation of pseudo-inverses …" (1973): for matrices of constant rank."""
+    if hermitian:
+        x = tril_op(x, diagonal=0) + mH(tril_op(x, diagonal=-1))
     p, q, t = out, mH(out), mH(g)
     left, right = matmul_op(x, p), matmul_op(p, x)
     r = -matmul_op(matmul_op(q, g), q)

@@ -321,20 +321,16 @@ def _epsilon(A: Any) -> float:
     return float(np.finfo(numpy_dtype(A)).eps)
 
 
-def _hermitian(A: Any) -> Any:
-    lower = tril_op(A, diagonal=-1)
-    return tril_op(A, diagonal=0) + mH(lower)
-
-
 def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Tensor | None = None) -> Tensor:
     """The pseudo-inverse: singular values up to ``max(atol, rtol * largest)`` count as 0.
 
-    ``hermitian``: look at the lower triangle only.  Its derivative is that of matrices of constant rank.
+    ``hermitian``: look at the lower triangle only, and differentiate as if both were given.  Its derivative is that of matrices of
+    constant rank.
     """
     _check("linalg.pinv", A, square=hermitian)
     low, relative = _tolerances(A, atol, rcond if rtol is None else rtol)
     numbers = [np.asarray(_raw(t))[..., None] if isinstance(t, Tensor) and t.ndim else float(t) for t in (low, relative)]
-    return done(pinv_op(_hermitian(A) if hermitian else A, atol=numbers[0], rtol=numbers[1]), out)  # type: ignore[no-any-return]
+    return done(pinv_op(A, atol=numbers[0], rtol=numbers[1], hermitian=hermitian), out)  # type: ignore[no-any-return]
 
 
 def matrix_rank(
@@ -368,6 +364,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     ``driver``: 'gels' for matrices of full rank, 'gelsy', 'gelsd' or 'gelss' for any.  Residuals are given for full rank and more
     rows than columns, but not by 'gelsy', singular values by the last two drivers; else they are empty.
     """
+    for least, name, given in ((2, "input", A), (1, "other", B)):
+        if given.ndim < least:
+            raise RuntimeError(f"torch.linalg.lstsq: {name} must have at least {least} dimension{'s' * (least > 1)}.")
     _check("torch.linalg.lstsq", A, square=False, name="input")
     name = driver or "gelsy"
     if name not in ("gels", "gelsy", "gelsd", "gelss"):
@@ -376,7 +375,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     vector = A.ndim - 1 == B.ndim and tuple(B.shape) == tuple(A.shape[:-1])
     b: Any = B.unsqueeze(-1) if vector else B
     relative = max(m, n) * _epsilon(A) if rcond is None else float(rcond)
-    x: Any = matmul_op(pinv_op(A, atol=0.0, rtol=0.0 if name == "gels" else relative), b)
+    x: Any = matmul_op(pinv_op(A, atol=0.0, rtol=0.0 if name == "gels" else relative, hermitian=False), b)
     singular: Any = svdvals(A.detach())
     ranks: Any = (singular > relative * singular[..., :1]).sum(-1)
     residuals: Any = x.abs().reshape(-1)[:0]
