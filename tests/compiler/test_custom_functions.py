@@ -113,3 +113,31 @@ def test_what_its_methods_read_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(3):
         assert torch.equal(run(x), torch.full((3,), 6.0))
     assert not run.reasons
+
+
+def test_what_a_function_saved_is_an_array_after_a_capture_that_ended_early() -> None:
+    class Again(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x.detach().square()
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            leaf = x.detach().requires_grad_()
+            with torch.enable_grad():
+                leaf.square().backward(g)
+            return leaf.grad
+
+    def step(x: Any) -> Any:
+        y = Again.apply(x * 2)
+        seen.append(y.tolist())  # the capture ends here
+        y.sum().backward()
+        return y
+
+    seen: list[Any] = []
+    compiled = torch.compile(step)
+    for k in range(4):
+        a, b = [torch.full((3,), k + 1.0, requires_grad=True) for _ in range(2)]
+        assert torch.equal(compiled(a), step(b)) and torch.equal(a.grad, b.grad)

@@ -72,7 +72,8 @@ class _Saved:
     def get(self, node: Any) -> Tensor:
         if self.tensor is not None:
             return self.tensor
-        return wrap_with(self.value, node if self.edge is None else self.edge)
+        value = self.value.present() if isinstance(self.value, Value) else self.value
+        return wrap_with(value, node if self.edge is None else self.edge)
 
 
 class BackwardFunction(Node, FunctionCtx):

@@ -71,6 +71,10 @@ class Value:
         """The value as it is now; itself unless it stands for memory."""
         return self
 
+    def present(self) -> Any:
+        """What a tensor holds now that is to have this value; itself unless it stood for memory that arrays have taken the place of."""
+        return self
+
     def store(self, value: Any) -> None:
         """Of memory: become ``value``."""
         raise TypeError(f"{type(self).__name__} is no memory")

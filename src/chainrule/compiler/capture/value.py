@@ -147,7 +147,10 @@ class Captured(Value):
         return self.frozen_from is not None and self.frozen_from[0].node is not self.frozen_from[1]
 
     def under(self, tensor: Tensor) -> Tensor:
-        return wrap(self.frozen())
+        return wrap(self.present() if self.recorder.closed else self.frozen())
+
+    def present(self) -> Any:
+        return self.concrete("use after the capture") if self.recorder.closed else self
 
     def lift(self, tensor: Tensor) -> Tensor:
         return tensor
@@ -214,5 +217,5 @@ class Captured(Value):
 def resolved(a: Any) -> Any:
     """An argument with the array that its captured value has become."""
     if isinstance(a, Tensor) and type(a._value) is Captured:
-        return wrap(a._value.recorder.concrete(a._value, "use after the capture"))
+        return wrap(a._value.concrete("use after the capture"))
     return a
