@@ -160,3 +160,18 @@ def test_a_call_that_machine_code_does_not_take_draws_its_random_numbers_once(wh
     (eager, state), (compiled, after) = trained(lambda f: f), trained(torch.compile)
     assert torch.equal(state, after)
     assert torch.allclose(torch.stack(eager), torch.stack(compiled))
+
+
+def test_memory_that_is_seen_in_other_strides() -> None:
+    big = torch.arange(24.0).reshape(4, 6)
+    seen: list[Any] = [
+        (lambda a: a.as_strided((2, 2), (1, 1)) * 1, [big.t(), big.t()[1:3, 1:4], big[:, 1], big[1:3, 2:5], big[0], big]),
+        (lambda a: a.as_strided((2, 2), (6, 1)) * 1, [big[0:1], big[1:2, :2], big]),
+        (lambda a: a.as_strided((3,), (2,), 1) * 1, [big[2], big[1:, 1:], big]),
+        (lambda a: (a * 2).as_strided((2, 2), (1, 2), 1) * 1, [big.t(), big[1:3], big]),
+        (lambda a: (a * 2)[1:].as_strided((2, 2), (1, 2)) * 1, [big.t(), big[1:3], big]),
+    ]
+    for function, arguments in seen:
+        run = Compiled(function)
+        for a in arguments * 3:
+            assert torch.equal(run(a), function(a))

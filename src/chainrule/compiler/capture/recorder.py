@@ -218,6 +218,8 @@ class Recorder:
         token = build.SOURCE.set(Source(op.name, user_line()))
         before, MODES.recorder = MODES.recorder, self
         try:
+            if op.name == "strided_gather":
+                self._within(self.value_of(args[0]), **kw)
             made = lowered(self, op, *_plain(op, args, kw))
             if self.closed:
                 return op.apply(*args, **kw)
@@ -228,6 +230,14 @@ class Recorder:
         finally:
             MODES.recorder = None if self.closed else before
             build.SOURCE.reset(token)
+
+    def _within(self, value: Captured, *, size: Any, stride: Any, start: int | None, geometry: Any) -> None:
+        """RuntimeError, which ends the capture, where ``as_strided`` sees other memory than the value's own elements, row by row."""
+        last = sum([(n - 1) * s for n, s in zip(size, stride, strict=True)], start or 0)
+        raw, whole = value.raw, value.cell.shape == value.shape
+        own = value.contiguous() if raw is None else isinstance(raw, np.generic) or raw.flags.c_contiguous
+        if not own or last >= max(value.size, 1) or (start is not None and not (whole and (raw is None or root(raw) is raw))):
+            raise RuntimeError("as_strided sees memory that is not its argument's own")
 
     def value_of(self, tensor: Any) -> Captured:
         """The captured value of any tensor, one that was made of numbers since included."""
