@@ -68,7 +68,7 @@ def lowered(recorder: Any, op: Op, args: tuple[Any, ...], kw: dict[str, Any]) ->
         raise Unsupported("the shape of the result depends on values")
     if op.name in _COMPOSED:
         return op.impl(*[wrap(recorder.value_of(a).frozen()) if isinstance(a, Tensor) else a for a in args], **kw)
-    if any(isinstance(a, Tensor) and _dtype(a).kind not in "biuf" for a in args):
+    if any(isinstance(a, Tensor) and category(_dtype(a)) == "c" for a in args):
         return _host(recorder, op, args, kw)
     nodes = [recorder.value_of(a).node if isinstance(a, Tensor) else build.const(a) if isinstance(a, np.ndarray) else a for a in args]
     try:
@@ -154,8 +154,9 @@ def _elementwise(op: Op, args: tuple[Any, ...], nodes: list[Any], kw: dict[str, 
     for node in nodes:
         if isinstance(node, Node):
             shape = broadcast_pair(shape, node.shape)
-    narrow = op.opmath and kind.category == 2 and kind.itemsize < 4
-    work = np.dtype(np.float32) if narrow else kind.np
+    half = kind.category == 2 and kind.itemsize < 4
+    narrow = half and op.opmath
+    work = np.dtype(np.float32) if narrow or (half and kind.np.kind == "V") else kind.np  # NumPy knows no bfloat16
     wide = narrow and op.name in WIDE_NUMBERS
     given: list[Any] = []
     for i, node in enumerate(nodes):

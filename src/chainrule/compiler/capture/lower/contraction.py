@@ -15,7 +15,7 @@ from .table import lowers
 
 def _computed(x: Node, y: Node, product: Any) -> Node:
     """In float32 for half precision; integers multiply on the host."""
-    if x.dtype.kind != "f" or y.dtype.kind != "f":
+    if x.dtype.kind not in "fV" or y.dtype.kind not in "fV":
         raise Unsupported("products of integers")
     if x.dtype.itemsize >= 4:
         return product(x, y)  # type: ignore[no-any-return]
