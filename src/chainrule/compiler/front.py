@@ -314,7 +314,8 @@ class Compiled:
 
     def _thrashing(self, kinds: str) -> None:
         if self.piece is not None:
-            self.piece.fails([("it was compiled for too many kinds of arguments or surroundings", "")])
+            if max(map(len, self.kept.values())) > LIMIT // 2:  # of one kind of arguments: what is around it does not stay
+                self.piece.left([("it was compiled for too many surroundings", "")])
         elif not self._warned:
             self._warned = True
             warnings.warn(

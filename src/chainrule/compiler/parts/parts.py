@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .plan import Block, Part, begun, parts, refined, replaced, told
+from .plan import Block, Part, Plain, begun, parts, refined, replaced, told
 from .source import Source, source_of
 from .write import Writer
 
@@ -24,6 +24,10 @@ class Piece:
     def fails(self, reasons: list[tuple[str, str]]) -> None:
         """The part is no program: from the next call on it is cut smaller."""
         self.whole.cut(self.part, reasons)
+
+    def left(self, reasons: list[tuple[str, str]]) -> None:
+        """The part is another program at every call, and so would be what is smaller: from the next call on Python runs it."""
+        self.whole.leave(self.part, reasons)
 
 
 class Parts:
@@ -46,10 +50,17 @@ class Parts:
 
     def cut(self, part: Part, reasons: list[tuple[str, str]]) -> None:
         """Cut a part smaller."""
+        self._exchange(part, reasons, lambda: refined(part, self._lines(reasons), self.source))
+
+    def leave(self, part: Part, reasons: list[tuple[str, str]]) -> None:
+        """Let Python run what is in a part."""
+        self._exchange(part, reasons, lambda: [Plain(s, s) for s in part.statements])
+
+    def _exchange(self, part: Part, reasons: list[tuple[str, str]], by: Callable[[], Block]) -> None:
         if not any(p is part for p in parts(self.block)):
             return  # another thread has
         self.reasons += [r for r in reasons if r not in self.reasons]
-        self._refine(part, self._lines(reasons))
+        self.block = replaced(self.block, part, by())
         self._write()
 
     def _lines(self, reasons: Sequence[tuple[str, str]]) -> set[int]:
