@@ -81,7 +81,7 @@ TERSE = (
     "F.l1_loss({x}, {y}, reduction='{r}')", "F.mse_loss({x}, {y}, reduction='{r}')",
     "F.huber_loss({x}, {y}, reduction='{r}', delta=0.3)", "F.smooth_l1_loss({x}, {y}, reduction='{r}', beta=0.4)",
     "F.binary_cross_entropy_with_logits({x}, {y}.sigmoid(), reduction='{r}', pos_weight=torch.tensor(2.0))",
-    "F.binary_cross_entropy({x}.sigmoid().nan_to_num(0.5), {y}.sigmoid(), reduction='{r}')",
+    "F.binary_cross_entropy({x}.sigmoid().nan_to_num(0.5), {y}.sigmoid().nan_to_num(0.5), reduction='{r}')",
     "F.kl_div({x}.log_softmax(-1), {y}.log_softmax(-1), log_target=True, reduction='{r}')",
     "F.poisson_nll_loss({x}, {y}.abs(), reduction='{r}', full={b})", "F.soft_margin_loss({x}, {y}.sign(), reduction='{r}')",
     "F.gaussian_nll_loss({x}, {y}, {y}.abs() + 0.1, reduction='{r}')",

@@ -58,10 +58,10 @@ def joint(recorder: Recorder, leaves: Sequence[Any], arguments: Sequence[Tensor]
     sources = [s for s in reached if id(s) in originals]
     forward = ordered([leaf._value.node for leaf in leaves if isinstance(leaf, Tensor) and isinstance(leaf._value, Captured)])
     inside = {id(n) for n in forward} | {id(n) for n in recorder.program.inputs}
+    cells = set(recorder.cells)
     cotangents = [Value("input", (), tuple(o.shape), o._value.numpy_dtype, {"index": -1 - k}) for k, o in enumerate(outs)]
     given = [wrap(Captured.of(recorder, c)) for c in cotangents]
     before = [(node, node.edges) for a in arguments for node in _histories(a)]
-    cells = set(recorder.cells)
     recorder.pulling = True
     try:
         for node, _ in before:
