@@ -22,6 +22,7 @@ from .reduction import in_float
 from .structure import padded, part, stepped, zeros
 from .table import lowers
 
+_TAPS, _DENSE = 6, 24  # weights a row that are looked up, where there are so many times as many elements
 _PIECES = 8  # even steps that are put side by side; more are looked up
 _I8 = np.dtype(np.int64)
 
@@ -63,6 +64,11 @@ def picked(x: Node, axis: int, index: Any) -> Node:
     runs = _runs(index)
     if 0 < len(runs) <= _PIECES:
         return build.concat([stepped(x, axis, *run) for run in runs], axis)
+    return looked_up(x, axis, index)
+
+
+def looked_up(x: Node, axis: int, index: Any) -> Node:
+    """The same by an index for each element."""
     shape = (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
     others = {d: d for d in range(len(shape)) if d != axis}
     return gathered(x, linear(x.shape, {axis: _line(index, axis, shape, _I8)}, shape, others))
@@ -101,6 +107,9 @@ def unpicked(g: Node, axis: int, index: Any, size: int) -> Node:
 
 def weighted(x: Node, axis: int, matrix: Any) -> Node:
     """Every result along an axis is the sum of the elements there with a row of weights."""
+    most = int((matrix != 0).sum(1).max(initial=0))
+    if 0 < most <= _TAPS and x.shape[axis] > _DENSE * most:
+        return _sparse(x, axis, matrix, most)
     factors = build.const(matrix, x.dtype)
     if axis == len(x.shape) - 1:
         rows = build.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
@@ -121,6 +130,20 @@ def along_axes(x: Node, matrices: Sequence[Any]) -> Node:
         return v
 
     return in_float(x, compute)
+
+
+def _sparse(x: Node, axis: int, matrix: Any, most: int) -> Node:
+    """The same, where a row has few weights that are not zero: their elements are looked up."""
+    chosen = np.sort(np.argsort(matrix == 0, 1, kind="stable")[:, :most], 1)
+    factors = np.take_along_axis(matrix, chosen, 1)
+    shape = (*x.shape[:axis], len(matrix), *x.shape[axis + 1 :])
+    total: Node | None = None
+    for k in range(most):
+        seen = looked_up(x, axis, chosen[:, k])
+        term = build.mul(seen, _line(factors[:, k], axis, shape, x.dtype))
+        total = term if total is None else build.add(total, term)
+    assert total is not None
+    return total
 
 
 # -- padding -------------------------------------------------------------------------------------------------------------
