@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import numpy as np
 
@@ -11,25 +12,37 @@ from chainrule.core import mutation
 from chainrule.core.node import next_order
 
 
+def note(writes: mutation.ProgramWrites) -> None:
+    """Run the statements that a compiled call has for its writes."""
+    space: dict[str, Any] = {}
+
+    def named(value: Any) -> str:
+        name = f"n{len(space)}"
+        space[name] = value
+        return name
+
+    exec("\n".join(writes.noting(named)), space)
+
+
 def test_versions_count_the_writes_of_all_programs() -> None:
     a, b, c = np.zeros(2), np.zeros(2), np.zeros(2)
     mutation.written(a, "add_")
-    first, second = mutation.Steps([a, b], "one", None), mutation.Steps([b, c], "other", None)
+    first, second = mutation.ProgramWrites([a, b], "one", None), mutation.ProgramWrites([b, c], "other", None)
     for _ in range(100):
-        first.note()
-    second.note()
-    first.note()
+        note(first)
+    note(second)
+    note(first)
     mutation.written(c, "mul_")
-    second.note()
+    note(second)
     assert [mutation.version(x) for x in (a, b, c)] == [102, 103, 3]
 
 
 def test_what_was_saved_before_is_stale() -> None:
     a, other = np.zeros(2), np.zeros(2)
-    steps = mutation.Steps([a], "a program", None)
+    steps = mutation.ProgramWrites([a], "a program", None)
     assert mutation.stale(a, next_order()) is None
     order = next_order()
-    steps.note()
+    note(steps)
     write = mutation.stale(a, order)
     assert write is not None and write.operation == "a program" and write.count_at(order) == 0
     assert mutation.stale(other, order) is None
@@ -40,10 +53,10 @@ def test_what_was_saved_before_is_stale() -> None:
 def test_arrays_are_not_kept() -> None:
     a = np.zeros(2)
     gone = weakref.ref(a)
-    steps = mutation.Steps([a], "a program", None)
-    steps.note()
+    steps = mutation.ProgramWrites([a], "a program", None)
+    note(steps)
     del a
     gc.collect()
     assert gone() is None
-    steps.note()
+    note(steps)
     steps.settle()

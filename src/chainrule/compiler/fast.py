@@ -18,8 +18,8 @@ from ..core.backward import check_saved
 from ..core.epoch import HOOKINGS
 from ..core.inference import INFERENCE
 from ..core.modes import MODES, NESTED, UNUSUAL
-from ..core.mutation import LAST, UNTOLD, Steps, root, written_by_step
-from ..core.node import HOOKED, HOOKS, LEAF, Slot, next_order
+from ..core.mutation import LAST, ProgramWrites, root, written_by_step
+from ..core.node import HOOKED, HOOKS, LEAF, Slot
 from ..core.tensor import Tensor, new
 from ..utils import _pytree as pytree
 from .capture.capture import Element, Marked, Place
@@ -438,10 +438,7 @@ class Text:
         stored = [self.stays.get(k) for k in variant.stored]
         code = getattr(owner.function, "__code__", None)
         if stored and all(s is not None for s in stored):
-            steps = Steps(stored, "a compiled program", None if code is None else (code, 0))
-            name, orders = self.named(steps), self.named(steps.orders)
-            self._then(f"if {name}.lost or len({orders}) > {UNTOLD}: {name}.begin()")
-            self._then(f"{self.named(LAST)}.order = order = {self.named(next_order)}()", f"{orders}.append(order)")
+            self._then(*ProgramWrites(stored, "a compiled program", None if code is None else (code, 0)).noting(self.named))
         elif stored:
             self.space["written_by_step"] = written_by_step
             values = [self.values[k] if s is None else self.named(s) for k, s in zip(variant.stored, stored, strict=True)]

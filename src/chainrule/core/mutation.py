@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Write:
     __slots__ = ("count", "guard", "operation", "order", "recent", "steps", "where")
 
     def __init__(self) -> None:
-        self.steps: Steps | None = None  # that may have written since
+        self.steps: ProgramWrites | None = None  # that may have written since
         self.count = 0
         self.order = 1
         self.operation = ""
@@ -57,7 +57,7 @@ class Write:
         return self.count - sum(1 for o in self.recent if o < order)
 
 
-class Steps:
+class ProgramWrites:
     """The writes of one compiled program to always the same arrays: noted once for all of them, told to each when somebody asks."""
 
     __slots__ = ("entries", "lost", "operation", "orders", "where")
@@ -69,12 +69,14 @@ class Steps:
         self.orders: list[int] = []
         self.lost = True  # another program writes some of them too, or nothing was written yet
 
-    def note(self) -> None:
-        """All have been written."""
-        if self.lost or len(self.orders) > UNTOLD:
-            self.begin()
-        LAST.order = order = next_order()
-        self.orders.append(order)
+    def noting(self, named: Callable[[Any], str]) -> tuple[str, ...]:
+        """The statements that note that all have been written; ``named`` gives objects the names that they use."""
+        own, orders, last = named(self), named(self.orders), named(LAST)
+        return (
+            f"if {own}.lost or len({orders}) > {UNTOLD}: {own}.begin()",
+            f"{last}.order = order = {named(next_order)}()",
+            f"{orders}.append(order)",
+        )
 
     def begin(self) -> None:
         """Be the program that has written last, with nothing left to tell."""
