@@ -161,6 +161,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
     only_y, only_x = names[0] == ("y",), names[1] == ("x",)  # products: a tuple on the spot, not a call
     quick = _quick_dtypes(op)
     single, double, floats = _quick_types(quick)
+    general = _general(op, operator, reverse, arrays)
     cls: Any = None
 
     def apply(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -223,6 +224,15 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
             mark(result)
         return result
 
+    if not (operator or reverse):
+        op.quick = apply
+    return _named(apply, op.name)
+
+
+def _general(op: Op, operator: bool, reverse: bool, arrays: bool) -> Callable[..., Any]:
+    """What :func:`binary` does with operands that are not two tensors of a dtype, or a tensor and a number."""
+    impl = op.impl
+
     def general(x: Any, y: Any, out: Any) -> Any:
         if reverse:
             x, y = y, x
@@ -242,9 +252,7 @@ def binary(op: Op, *, operator: bool = False, reverse: bool = False, arrays: boo
             return refuse(op, "input", 1, x)
         return elementwise(op, (x, y), out)
 
-    if not (operator or reverse):
-        op.quick = apply
-    return _named(apply, op.name)
+    return general
 
 
 def several(op: Op) -> Callable[..., Any]:
