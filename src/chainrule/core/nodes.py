@@ -150,7 +150,7 @@ class OpNode(Node):
         cts = self.unfitted(g, create_graph)
         if fit is not None:
             cts = [None if ct is None else fit_tensor(ct, *fit[i]) for i, ct in enumerate(cts)]
-        if create_graph and self.raw and self.op.flat:  # type: ignore[union-attr]
+        if create_graph and self.op.flat and (self.raw or not self.level):  # type: ignore[union-attr]
             from .ties import tied
 
             cts = [tied(ct, e) for ct, e in zip(cts, self.edges, strict=True)]

@@ -21,7 +21,7 @@ def tied(ct: Any, edge: Any) -> Any:
 
     So the second derivative of a piecewise linear function is a zero, not an error about an input that was not used.
     """
-    if not isinstance(ct, Tensor) or isinstance(ct._value, Value):
+    if not isinstance(ct, Tensor) or (isinstance(ct._value, Value) and ct._value.level):
         return ct
     return _tie(ct, edge if edge.is_leaf_edge else wrap_with(ct._value, edge))
 
