@@ -105,6 +105,23 @@ def test_a_branch_before_what_is_drawn() -> None:
     assert compiled.programs()
 
 
+def test_the_state_is_read_behind_what_the_program_draws() -> None:
+    states: list[Any] = []
+
+    def function(x: Any) -> Any:
+        y = F.rrelu(x, training=True)
+        states.append(torch.get_rng_state())
+        return y + torch.rand(4)
+
+    compiled = Compiled(function)
+    for seed in range(4):
+        torch.manual_seed(seed)
+        want, after = function(X), torch.rand(3)
+        torch.manual_seed(seed)
+        agree((compiled(X), torch.rand(3)), (want, after))
+        assert torch.equal(*states[-2:])
+
+
 def test_a_generator_of_ones_own() -> None:
     mine = torch.Generator()
     function = lambda x: torch.rand(3, generator=mine) + torch.bernoulli(x.sigmoid(), generator=mine) + torch.rand(3, generator=mine)

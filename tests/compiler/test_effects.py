@@ -345,3 +345,53 @@ def test_cotangents_that_something_still_holds_are_not_computed() -> None:
             assert torch.equal(want.abs(), got.abs())
             assert torch.allclose(*[torch.autograd.grad(t.abs().sum(), x, retain_graph=True)[0] for t in (want, got)])
     assert run.programs()
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_hooks_on_what_is_saved(constant: bool) -> None:
+    """What a function packs and unpacks is part of its gradient."""
+    weight = torch.linspace(-1, 1, 12).reshape(3, 4)
+    steps = torch.autograd.graph.saved_tensors_hooks
+
+    def step(x: Any) -> Any:
+        w = weight.clone().requires_grad_()
+        with steps(lambda t: (t * 4).round(), lambda t: t / 4):
+            y = (x @ w.T).tanh().square()
+            loss = (y * torch.tensor([0.3, 0.6, 0.9]) if constant else y * 0.3).sum()
+        loss.backward()
+        return loss.detach(), w.grad
+
+    compiled = Compiled(step)
+    for k in range(4):
+        x = torch.linspace(-1, 1, 8).reshape(2, 4) * (k + 1)
+        for got, want in zip(compiled(x), step(x), strict=True):
+            assert torch.allclose(got, want), k
+
+
+@pytest.mark.parametrize("buffers", [False, True])
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_checkpoint_computes_again_what_it_computes_uncompiled(reentrant: bool, buffers: bool) -> None:
+    from chainrule.utils.checkpoint import checkpoint
+
+    def trained(wrap: Any) -> Any:
+        torch.manual_seed(0)
+        middle = torch.nn.BatchNorm1d(4) if buffers else torch.nn.LayerNorm(4)
+        model = torch.nn.Sequential(torch.nn.Linear(4, 4), middle, torch.nn.Dropout(0.4), torch.nn.RReLU())
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def step(x: Any) -> Any:
+            loss = checkpoint(model, x, use_reentrant=reentrant).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        run = wrap(step)
+        losses = {f"loss {k}": run(torch.randn(5, 4, requires_grad=True)) for k in range(5)}
+        return losses | dict(model.state_dict()) | {"state": torch.get_rng_state()}
+
+    made: list[Any] = []
+    want, got = trained(lambda f: f), trained(lambda f: made.append(Compiled(f)) or made[0])
+    for name, w in want.items():
+        assert torch.allclose(got[name], w, atol=1e-6), name
+    assert buffers or (made[0].programs() and not made[0].reasons), made[0].reasons

@@ -54,6 +54,8 @@ class saved_tensors_hooks:
         self.unpack_hook = unpack_hook
 
     def __enter__(self) -> None:
+        if MODES.recorder is not None:
+            MODES.recorder.flush("what is saved for the backward pass goes through hooks")
         if MODES.saved_hooks and isinstance(MODES.saved_hooks[-1], str):
             raise RuntimeError(MODES.saved_hooks[-1])
         MODES.saved_hooks = (*MODES.saved_hooks, (self.pack_hook, self.unpack_hook))

@@ -116,6 +116,7 @@ def _unit_float64(high: Words, low: Words) -> NDArray[np.float64]:
 def _tell_capture() -> None:
     """A stream that starts anew inside of a function is not what a compiled program repeats."""
     if MODES.recorder is not None:
+        MODES.recorder.draw_all("the state of a random stream is set")
         MODES.recorder.note("a random stream is started anew")
 
 
@@ -200,6 +201,8 @@ class Generator(metaclass=TorchNamed):
 
     def _get_state_array(self) -> NDArray[np.uint8]:
         """The state in PyTorch's 5056 bytes, as a new array."""
+        if MODES.recorder is not None:
+            MODES.recorder.draw_all("the state of a random stream is read")
         with self.lock:
             record = np.zeros(1, _STATE)
             record["seed"] = self._seed

@@ -16,6 +16,7 @@ from ..autograd.function import Function
 from ..autograd.grad_mode import enable_grad, no_grad
 from ..autograd.graph import saved_tensors_hooks
 from ..core.grad import backward as _backward
+from ..core.modes import MODES
 from ..core.tensor import Tensor
 
 __all__ = [
@@ -122,6 +123,8 @@ def checkpoint(
             stacklevel=2,
         )
     preserve = kwargs.pop("preserve_rng_state", True)
+    # A program computes once what is the same twice.
+    once = MODES.recorder is not None and preserve and context_fn is noop_context_fn and not _has_buffers(function)
     if use_reentrant:
         if kwargs:
             raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
@@ -129,11 +132,21 @@ def checkpoint(
             raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
         if not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=2)
+        elif once:
+            return function(*args)
         return CheckpointFunction.apply(function, preserve, *args)
+    if once:
+        return function(*args, **kwargs)
     forward_context, recompute_context = context_fn()
     frame = _Frame(lambda: function(*args, **kwargs), _rng_state(preserve), recompute_context, early_stop, determinism_check)
     with saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
         return function(*args, **kwargs)
+
+
+def _has_buffers(function: Any) -> bool:
+    """Whether it is a module's that may write to buffers, which running it again would do again."""
+    module = getattr(function, "__self__", function)
+    return hasattr(module, "_buffers") and any(True for _ in module.buffers())
 
 
 class _Stop(Exception):

@@ -257,24 +257,27 @@ class Recorder:
 
     def drawn(self, shape: tuple[int, ...], draw: Callable[..., Any]) -> Any:
         """What a generator gives: drawn now, and again at every call of the program."""
-        before = default_generator._get_state_array()
-        array = np.asarray(draw(shape), order="C")
-        if array.size and default_generator._get_state_array().tobytes() == before.tobytes():
+        recording, MODES.recorder = MODES.recorder, None  # which the user's code would tell of the generator's state
+        try:
+            before = default_generator._get_state_array()
+            array = np.asarray(draw(shape), order="C")
+            mine = array.size == 0 or default_generator._get_state_array().tobytes() != before.tobytes()
+            if mine and self.turn is not None:
+                default_generator._set_state_array(before)
+        finally:
+            MODES.recorder = recording
+        if not mine:
             self.splitting = False  # another generator's numbers: drawing them cannot be undone
         elif self.turn is not None:
-            self._undrawn(before)
             return inside(self, lambda: draw(shape), [], array.shape, array.dtype)
         cell = self._input(None, window.VALUE, array, lambda: np.asarray(draw(shape), order="C"))
         cell.drawn = True
         return Captured(self, cell, array.shape, row_major(array.shape), 0, array.dtype)
 
-    def _undrawn(self, state: Any) -> None:
-        """Let the generator go on from a state: the program will draw what was drawn since."""
-        recording, MODES.recorder = MODES.recorder, None  # which would take it for a stream that starts anew
-        try:
-            default_generator._set_state_array(state)
-        finally:
-            MODES.recorder = recording
+    def draw_all(self, why: str) -> None:
+        """Nothing may be left for the program to draw: the generator's state is asked for."""
+        if self.turn is not None:
+            self.flush(why)
 
     def number(self, value: Any, current: Callable[[], Any]) -> Node:
         """An input of shape () for a number of Python's; ``current`` gives it at every call."""
