@@ -83,6 +83,19 @@ def test_a_gradient_of_two_parameters_is_added_to_twice() -> None:
     assert torch.equal(a.grad, x) and torch.equal(b.grad, 2 * x)
 
 
+def test_third_derivatives_of_a_square_are_zeros() -> None:
+    def third(x: Any) -> Any:
+        g = x**2
+        for _ in range(3):
+            (g,) = torch.autograd.grad(g.sum(), x, create_graph=True)
+        return g
+
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    run = torch.compile(third)
+    for _ in range(3):
+        assert run(x).tolist() == third(x).tolist() == [0.0, 0.0]
+
+
 @pytest.mark.parametrize("activation", ["ReLU", "LeakyReLU", "Hardtanh", "Hardshrink", "PReLU"])
 def test_second_derivatives_of_piecewise_linear_functions_are_zeros(activation: str) -> None:
     """And no missing gradients, which optimizers pass over: a gradient penalty trains the bias before a rectifier as eager code does."""

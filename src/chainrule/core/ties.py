@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import Op
+from .op import Op, level_of
 from .tensor import Tensor, wrap_with
 from .value import Value
 
@@ -21,7 +21,7 @@ def tied(ct: Any, edge: Any) -> Any:
 
     So the second derivative of a piecewise linear function is a zero, not an error about an input that was not used.
     """
-    if not isinstance(ct, Tensor) or (isinstance(ct._value, Value) and ct._value.level):
+    if not isinstance(ct, Tensor) or level_of(ct):
         return ct
     return _tie(ct, edge if edge.is_leaf_edge else wrap_with(ct._value, edge))
 

@@ -10,9 +10,8 @@ import numpy as np
 from ..core import apply
 from ..core.inplace import inplace_of
 from ..core.naming import argument_error
-from ..core.op import Op
+from ..core.op import Op, level_of
 from ..core.tensor import Tensor
-from ..core.value import Value
 from . import declare
 from .compare import where
 from .exponential import log, log_of
@@ -47,7 +46,7 @@ def _number_rule(t: Any, x: Any, y: Any) -> Any:
 
 def _continues(x: Tensor) -> bool:
     """Whether ``x`` has a history, in which the powers 1 and 0 stand too: the derivatives of ``x**2`` end in a zero, not in an error."""
-    return x._gn is not None and not isinstance(x._value, Value)
+    return x._gn is not None and not level_of(x)
 
 
 def _base_rule(t: Any, x: Any, y: Any) -> Any:
