@@ -74,6 +74,9 @@ def _rows() -> list[Row]:
         Row("mean of windows that overlap", lambda x: F.avg_pool2d(x, 3, 2, 1), (2, 3, 7, 6)),
         Row("mean of windows, one further each", lambda x: F.avg_pool1d(x, 3, 1), (2, 3, 7)),
         Row("mean of windows with gaps", lambda x: F.avg_pool1d(x, 2, 3), (2, 3, 9)),
+        Row("mean without padding", lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), (2, 3, 6, 5)),
+        Row("mean beyond the end", lambda x: F.avg_pool2d(x, 3, 2, ceil_mode=True), (2, 3, 6, 8)),
+        Row("mean by a divisor", lambda x: F.avg_pool2d(x, 2, 1, 1, divisor_override=3), (2, 3, 4, 4)),
         Row("mean in 3d", lambda x: F.avg_pool3d(x, 2, 1, 1), (1, 2, 3, 4, 3)),
         Row("unfold", lambda x: F.unfold(x, (2, 3), dilation=(2, 1), padding=(1, 0), stride=(1, 2)), (2, 3, 5, 6)),
         Row("patches", lambda x: F.unfold(x, 2, stride=2), (2, 3, 4, 6)),
@@ -102,6 +105,8 @@ def _rows() -> list[Row]:
         Row("adaptive maximum of all", lambda x: F.adaptive_max_pool2d(x, 1), (2, 3, 4, 5)),
         Row("adaptive maximum, 3d", lambda x: F.adaptive_max_pool3d(x, (2, 1, 3)), (2, 3, 4, 5)),
         Row("unpooling", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), (2, 3, 4, 6)),
+        Row("masked_scatter", lambda x: x[:2].detach().masked_scatter(x[:2] > 0, x[2:].detach()), (4, 5), (*FLOATS, "int64")),
+        Row("dist", lambda x: T.dist(x[0], x[1], 3), (2, 5)),
         Row("norm 3", lambda x: T.linalg.vector_norm(x, 3, dim=1), (3, 5)),
         Row("norm 0", lambda x: T.linalg.vector_norm(x, 0, dim=1), (3, 5), FLOATS, "equal"),
         Row("norm least", lambda x: T.linalg.vector_norm(x, -float("inf"), dim=0), (3, 5)),
@@ -219,3 +224,12 @@ def test_part_of_the_program(row: Row, kind: str, engine: Any) -> None:
     (program,) = compiled.programs()
     hosts = [n.attrs["function"].__name__ for n in program.nodes() if n.op == "call"]
     assert not hosts, f"{hosts} of {row.name} run on NumPy"
+
+
+@pytest.mark.parametrize("engine", [default_engine(), prepare], ids=["machine code", "NumPy"])
+def test_a_mask_of_more_elements_than_there_are(engine: Any) -> None:
+    compiled = Compiled(lambda x, mask: x.masked_scatter(mask, x[:2]), engine=engine)
+    x = T.arange(5.0)
+    assert compiled(x, x > 2).tolist() == [0, 1, 2, 0, 1]
+    with pytest.raises(RuntimeError, match="Number of elements of source < number of ones in mask"):
+        compiled(x, x > 0)

@@ -17,6 +17,7 @@ SAID: dict[str, tuple[type[Exception], str]] = {
     "target": (IndexError, "Target {index} is out of bounds."),
     "margin_target": (RuntimeError, "target out of range"),
     "one_hot": (RuntimeError, "Class values must be smaller than num_classes."),
+    "masked_scatter": (RuntimeError, "Number of elements of source < number of ones in mask"),
 }
 _NEGATIVE = {"one_hot": "Class values must be non-negative."}
 

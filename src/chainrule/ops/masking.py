@@ -19,6 +19,7 @@ from ..core.tensor import Tensor, wrap, wrap_with
 from ..core.value import Value
 from ..core.views import records
 from . import declare
+from .bounds import beyond
 from .data import checked_scalar
 from .dims import value_of
 from .index import index_put_op, put_into
@@ -231,8 +232,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         )
     a, m = _common("masked_scatter", input, mask)
     v = m._value
-    if not isinstance(v, Value) and int(np.count_nonzero(v)) > prod(source._value.shape):
-        raise RuntimeError("Number of elements of source < number of ones in mask")
+    size = prod(source._value.shape)
+    if not isinstance(v, Value) and int(np.count_nonzero(v)) > size:
+        raise beyond("masked_scatter", size, size)
     return masked_scatter_op(a, m, source)  # type: ignore[no-any-return]
 
 

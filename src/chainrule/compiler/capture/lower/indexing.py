@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....ops.gather import start as scatter_start
-from ....ops.pooling_maps import cell_bounds
+from ....ops.pooling_maps import cell_bounds, divisors
 from ...program.ir import Node, row_major
 from .. import build
 from ..symbolic import Unsupported
@@ -328,18 +328,17 @@ def scatter_places(g: Node, index: Node, *, size: Any, add: bool) -> Node:
 
 
 def _avg_pool(x: Node, *, size: Any, kernel: Any, stride: Any, padding: Any, cells: Any, include: bool, divisor: int | None) -> Node:
-    if x.dtype.kind != "f" or x.dtype.itemsize < 4 or any(padding) and not include and divisor is None:
-        raise Unsupported("padding that does not count")
-    ends = [(o - 1) * s + k for o, s, k in zip(cells, stride, kernel, strict=True)]
-    if divisor is None and any(e > n + 2 * p for e, n, p in zip(ends, size, padding, strict=True)):
-        raise Unsupported("windows beyond the end")
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4:
+        raise Unsupported("integers and half precision")
     ones = (1,) * len(kernel)
     room = _room(x, kernel, stride, padding, ones, cells, 0.0)
     total: Node | None = None
     for _, seen in _windows(room, kernel, stride, ones, cells):
         total = seen if total is None else build.add(total, seen)
     assert total is not None
-    return build.div(total, build.number(x, divisor if divisor is not None else prod(kernel)))
+    counts = divisors(size, kernel, stride, padding, cells, include) if divisor is None else np.array(divisor)
+    alike = counts.size and (counts == counts.flat[0]).all()
+    return build.div(total, build.number(x, counts.flat[0]) if alike else build.const(counts, x.dtype))
 
 
 lowers("avg_pool2d", "avg_pool3d")(_avg_pool)

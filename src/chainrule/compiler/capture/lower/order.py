@@ -156,3 +156,14 @@ def isin(x: Node, y: Node, *, invert: bool) -> Node:
     same = build.compare("eq", build.unsqueeze(build.cast(x, kind), len(x.shape)), tests)
     found = build.reduce("any", same, len(x.shape), False)
     return build.mapped("not", found, dtype=bool) if invert else found
+
+
+@lowers("masked_scatter")
+def masked_scatter(x: Node, mask: Node, source: Node) -> Node:
+    """Which element of the source a place gets is how many places before it get one."""
+    if mask.dtype.kind != "b" or mask.shape != x.shape or source.dtype != x.dtype or not source.size or not x.size:
+        raise Unsupported("masks that broadcast, or nothing at all")
+    counted = build.cast(build.reshape(mask, (x.size,)), _I8)
+    count = build.make("scan", (counted,), counted.shape, _I8, fn="cumsum", axis=0)
+    place = build.mapped("maximum", build.sub(count, build.const(1, _I8)), build.const(0, _I8))
+    return build.where(mask, build.reshape(gathered(source, build.inside(place, source.size, "masked_scatter")), x.shape), x)

@@ -210,3 +210,9 @@ def count_nonzero(x: Node, *, dim: Any) -> Node:
 @lowers("aminmax")
 def aminmax(x: Node, *, dim: Any, keepdim: bool) -> tuple[Node, Node]:
     return build.reduce("min", x, dim, keepdim), build.reduce("max", x, dim, keepdim)
+
+
+@lowers("dist")
+def dist(x: Node, y: Node, *, p: float) -> Node:
+    apart = build.sub(x, y)
+    return norm(apart, ord=p, dim=tuple(range(len(apart.shape))), keepdim=False)
