@@ -395,3 +395,29 @@ def test_a_checkpoint_computes_again_what_it_computes_uncompiled(reentrant: bool
     for name, w in want.items():
         assert torch.allclose(got[name], w, atol=1e-6), name
     assert buffers or (made[0].programs() and not made[0].reasons), made[0].reasons
+
+
+NORMS: list[Any] = []
+
+
+class Noting(torch.autograd.Function):
+    """A rule that keeps a number of its cotangent."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        NORMS.append(g.sum().item())
+        return g * 2
+
+
+def test_a_rule_that_takes_numbers_of_its_cotangent_runs_once_in_every_pass() -> None:
+    run = compiled(lambda x: Noting.apply(x).sin())
+    for k in range(3):
+        NORMS.clear()
+        x = torch.zeros(3, requires_grad=True)
+        run(x).sum().backward()
+        assert NORMS == [3.0], k
+        assert torch.equal(x.grad, torch.full((3,), 2.0))

@@ -202,7 +202,7 @@ class Captured(Value):
     def number(self) -> Any:
         """A number that is followed, where the capture goes on; the element itself otherwise."""
         recorder = self.recorder
-        if recorder.closed or recorder.thread != get_ident() or self.size != 1 or self._dtype.kind not in "fiu":
+        if recorder.closed or recorder.pulling or recorder.thread != get_ident() or self.size != 1 or self._dtype.kind not in "fiu":
             return self.concrete("item").item()
         return recorder.trace.item(self)
 
