@@ -110,7 +110,8 @@ class Builder:
         return Case(self.program, self.inputs)
 
     def _float(self) -> Node:
-        return self.some(lambda v: category(v.dtype) == "f") or self.input(self.shape(), self.pick(self.dtypes))
+        floats = [d for d in self.dtypes if category(d) == "f"] or FLOATS
+        return self.some(lambda v: category(v.dtype) == "f") or self.input(self.shape(), self.pick(floats))
 
     def _map(self) -> Node:
         x = self.some(lambda v: category(v.dtype) in "if") or self._float()

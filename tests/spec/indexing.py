@@ -112,5 +112,5 @@ ROWS = [
     Row("embedding by frequency", lambda T, w: T.square(T.nn.functional.embedding(T.tensor([1, 2, 1]), w, scale_grad_by_freq=True)),
         (real(3, 2),),
         op=("embedding", "embedding_front"), numeric=False, second=False),
-    Row("one_hot", lambda T, i: T.nn.functional.one_hot(i, 4), (ints(2, 3, hi=4),), op="one_hot"),
+    Row("one_hot", lambda T, i: T.nn.functional.one_hot(i, 4), (ints(2, 3, hi=4),), op=("one_hot", "inside")),
 ]

@@ -104,6 +104,6 @@ ROWS = [
         op="multi_margin_loss",
            call=lambda f, r, x, y, w: f(x, y, p=2, weight=w, reduction=r), vmap=(True, True, False)),
     *three("multilabel_margin_loss", (real(2, 4), array([[0, 2, -1, 1], [3, -1, 0, 0]])), second=False),
-    *three("ctc_loss", (real(6, 2, 4), array([[1, 2, 3], [1, 1, 2]])), op="logsumexp", second=False, vmap=False,
+    *three("ctc_loss", (real(6, 2, 4), array([[1, 2, 3], [1, 1, 2]])), op=("logsumexp", "ctc_labels"), second=False, vmap=False,
            call=lambda f, r, x, y: f(x.log_softmax(-1), y, (6, 5), (3, 2), reduction=r)),
 ]  # fmt: skip

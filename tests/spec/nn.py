@@ -170,5 +170,6 @@ ROWS = [
         (real(2, 3, 2), real(2, 4, 2), real(2, 4, 3), real(3, 4, grad=False)), op=SPDA, special=((
             real(2, 2, 2), real(2, 3, 2), real(2, 3, 2), array([[0.0, 0.0, 0.0], [1.0, 0.0, 1.0]], grad=False)),)),
     *[Row(f"embedding_bag {mode}", lambda T, i, w, mode=mode: T.nn.functional.embedding_bag(i, w, mode=mode),
-          (ints(3, 2, lo=0, hi=5), real(5, 2)), second=False, vmap=False) for mode in ("sum", "mean", "max")],
+          (ints(3, 2, lo=0, hi=5), real(5, 2)), op=("embedding_bags", "embedding_bag_maxima"), second=False, vmap=False)
+      for mode in ("sum", "mean", "max")],
 ]  # fmt: skip
