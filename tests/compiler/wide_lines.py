@@ -58,7 +58,7 @@ PLACED = (
     "torch.slice_scatter({x}, {x}[:1], 0, -1)", "torch.diagonal_scatter({x}, {x}.diagonal() + 1)",
     "{x}.put(torch.tensor([0, 1]), torch.ones(2, dtype={x}.dtype), accumulate=True)", "torch.scatter({x}, -1, {x}.argsort(-1), 0.5)",
     "{x}.index_add(-1, torch.tensor([0, 0]), {x}[..., :1].expand(*{x}.shape[:-1], 2), alpha=0.5)",
-    "torch.scatter_reduce({x}, -1, ({x} > 0).long(), {x} * 2, '{r}', include_self={b})",
+    "torch.scatter_reduce({x}, -1, {x}.argsort(-1) // 2, {x} * 2, '{r}', include_self={b})",
     "{x}.index_reduce(0, torch.tensor([0, 0]), {x}[:1].expand(2, *{x}.shape[1:]), 'mean')", "{x}[..., [0, -1, 0]]",
     "{x}[[0, -1], ..., None]", "{x}[torch.tensor([True] + [False] * ({x}.shape[0] - 1))]", "{x}[None, -1:, ...]",
     "{x}[torch.tensor(0)]", "{x}[{x}.argmax(0)[0]]", "F.embedding(torch.tensor([[0, 0], [-1 % {x}.shape[0], 0]]), {x}, padding_idx=0)",
