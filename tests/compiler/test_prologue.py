@@ -217,6 +217,7 @@ def test_random_prologues(seed: int) -> None:
 
 
 def test_a_pruned_layer_is_one_kernel() -> None:
+    pytest.importorskip("llvmlite")
     torch.manual_seed(0)
     weight, mask, x = torch.randn(96, 80), (torch.rand(96, 80) > 0.5).float(), torch.randn(10, 80)
 
