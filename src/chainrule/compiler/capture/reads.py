@@ -70,6 +70,7 @@ class Surroundings:
         self._modules: dict[int, Any] = {}
         self._groups: list[Noted] = []
         self._states: list[tuple[Any, Any]] = []  # optimizers, and what they keep
+        self._root = getattr(function, "__func__", function)  # whose code nobody exchanges without compiling it anew
         self._walk(function, 0)
         for value in objects:
             self._walk(value, 1)
@@ -344,7 +345,7 @@ class Surroundings:
             return
         if "site-packages" in code.co_filename and depth > 2:
             return
-        if depth:  # the function itself is told apart already
+        if function is not self._root:
             parts = [n for n in ("__code__", "__defaults__", "__kwdefaults__") if getattr(function, n) is not None]
             name = self._named(function)
             self.conditions += [f"{name}.{n} is not {self._named(getattr(function, n))}" for n in parts]
