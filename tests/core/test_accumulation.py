@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule.core import backward
 from chainrule.core.op import OPS
 
 W = torch.tensor([1.0, 2.0, 3.0])
@@ -49,6 +50,7 @@ def test_a_gradient_is_not_the_callers_cotangent():
 
 def test_a_gradient_that_nobody_shares_is_not_copied(monkeypatch):
     """The array that a rule made becomes the gradient, unless somebody else holds it."""
+    monkeypatch.setattr(backward, "HOOKED", {})  # a hook on any node, whosever it is, makes for another walk, which copies
     kind = OPS["mul"].node_class()
     rules = kind.rules
     addresses, held = [], []
