@@ -110,9 +110,6 @@ def assert_allclose(
         stacklevel=2,
     )
     tensors = [x if isinstance(x, Tensor) else as_tensor(x) for x in (actual, expected)]
-    if rtol is None and atol is None:
-        found = [_TOLERANCES.get(t.dtype.name, (0.0, 0.0)) for t in tensors]
-        rtol, atol = max(r for r, _ in found), max(a for _, a in found)
     assert_close(*tensors, rtol=rtol, atol=atol, equal_nan=equal_nan, check_device=True, check_dtype=False, msg=msg or None)
 
 

@@ -12,7 +12,7 @@ from math import prod
 
 from ..program.ir import Node, Program
 from ..program.make import plain
-from .group import Group
+from .group import Group, elementwise
 from .reads import base_of, expanded, sides
 
 _MOST = 16  # nodes
@@ -38,7 +38,7 @@ def with_epilogues(program: Program, groups: Sequence[Group]) -> list[Group]:
     wanted = {id(base_of(n)) for n in program.roots()}
     stored = {id(n) for _, n in program.stores}
     for k, group in enumerate(groups):
-        if not _simple(group) or any(id(n) in stored for n in group.outputs):
+        if not elementwise(group, SHORT | _LONG, _MOST) or any(id(n) in stored for n in group.outputs):
             continue
         for product in reversed(reads[k]):
             kept = id(product) in wanted or len(readers[id(product)]) > 1
@@ -59,15 +59,6 @@ def parted(group: Group) -> list[Group]:
     outputs = tuple([n for n in group.outputs if n is not product])
     shape = max((n.shape for n in outputs), key=prod)
     return [Group(group.kind, (product,), (product,), product.shape), Group("loops", after, outputs, shape)]
-
-
-def _simple(group: Group) -> bool:
-    return (
-        group.kind == "loops"
-        and not group.axes
-        and len(group.nodes) <= _MOST
-        and all(n.op == "map" and n.attrs["fn"] in SHORT | _LONG and n.shape == group.shape for n in group.nodes)
-    )
 
 
 def _fits(group: Group, product: Node, kept: bool) -> bool:

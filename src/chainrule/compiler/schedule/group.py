@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,3 +32,13 @@ class Group:
     outputs: tuple[Node, ...]
     shape: Shape = ()
     axes: tuple[int, ...] = ()
+
+
+def elementwise(group: Group, functions: Collection[str], most: int) -> bool:
+    """Whether a group is at most so many maps of these functions, each over the whole domain."""
+    return (
+        group.kind == "loops"
+        and not group.axes
+        and len(group.nodes) <= most
+        and all(n.op == "map" and n.attrs["fn"] in functions and n.shape == group.shape for n in group.nodes)
+    )

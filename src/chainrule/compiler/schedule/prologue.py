@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..program.ir import Node, Program
 from .epilogue import SHORT
-from .group import Group
+from .group import Group, elementwise
 from .reads import base_of, expanded
 
 _MOST = 8  # nodes: packing may run them more than once for an element
@@ -27,7 +27,8 @@ IMAGES = {"conv": 0, "conv_input": 0, "conv_weight": 1}  # which operand of a co
 def with_prologues(program: Program, groups: Sequence[Group]) -> list[Group]:
     """The groups, with elementwise ones joined to the only product that reads what they give."""
     wanted = {id(base_of(n)) for n in program.roots()}
-    made = {id(g.outputs[0]): k for k, g in enumerate(groups) if _simple(g) and id(g.outputs[0]) not in wanted}
+    cheap = [k for k, g in enumerate(groups) if len(g.outputs) == 1 and elementwise(g, _CHEAP, _MOST)]
+    made = {id(groups[k].outputs[0]): k for k in cheap if id(groups[k].outputs[0]) not in wanted}
     found: list[Group | None] = list(groups)
     if not made:
         return list(groups)
@@ -46,16 +47,6 @@ def with_prologues(program: Program, groups: Sequence[Group]) -> list[Group]:
             found[source] = None
         found[k] = Group(group.kind, (product, *rest), group.outputs, group.shape)
     return [g for g in found if g is not None]
-
-
-def _simple(group: Group) -> bool:
-    return (
-        group.kind == "loops"
-        and not group.axes
-        and len(group.outputs) == 1
-        and len(group.nodes) <= _MOST
-        and all(n.op == "map" and n.attrs["fn"] in _CHEAP and n.shape == group.shape for n in group.nodes)
-    )
 
 
 def _operands(product: Node) -> list[Node]:

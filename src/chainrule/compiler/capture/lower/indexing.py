@@ -34,6 +34,11 @@ def linear(shape: tuple[int, ...], parts: dict[int, Node], result: tuple[int, ..
     return build.expand(total if total is not None else build.const(0, _I8), result)
 
 
+def along(shape: tuple[int, ...], index: Node, dim: int) -> Node:
+    """Flat places in ``shape`` for an index of its rank along one dimension, whose elements are inside."""
+    return linear(shape, {dim: index}, index.shape, {d: d for d in range(len(shape)) if d != dim})
+
+
 def gathered(x: Node, places: Node) -> Node:
     return build.make("gather", (x, places), places.shape, x.dtype)
 
@@ -44,10 +49,10 @@ def scattered(base: Node, places: Node, value: Node, fn: str) -> Node:
 
 
 def _along_places(shape: tuple[int, ...], index: Node, dim: int) -> Node:
-    """Flat places for an index of the rank of ``shape`` along one dimension."""
+    """The same of an index that is looked at."""
     if not shape:
         raise Unsupported("0-d")
-    return linear(shape, {dim: build.inside(index, shape[dim], "gather", dim)}, index.shape, {d: d for d in range(len(shape)) if d != dim})
+    return along(shape, build.inside(index, shape[dim], "gather", dim), dim)
 
 
 @lowers("inside")

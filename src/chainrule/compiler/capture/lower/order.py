@@ -7,7 +7,7 @@ import numpy as np
 from ...program.ir import Node, row_major
 from .. import build
 from ..symbolic import Unsupported
-from .indexing import gathered, linear, scattered
+from .indexing import along, gathered, scattered
 from .structure import stepped, zeros
 from .table import lowers
 
@@ -23,9 +23,7 @@ def put_along(g: Node, index: Node, *, dim: int, size: int, unique: bool) -> Nod
     if index.shape[dim] == 1 and index.shape == g.shape:
         here = build.compare("eq", build.iota(shape, dim), build.cast(index, _I8))
         return build.where(here, build.expand(g, shape), build.number(g, 0))
-    others = {d: d for d in range(len(shape)) if d != dim}
-    places = linear(shape, {dim: build.cast(index, _I8)}, index.shape, others)
-    return scattered(zeros(shape, g.dtype), places, g, "set" if unique else "add")
+    return scattered(zeros(shape, g.dtype), along(shape, build.cast(index, _I8), dim), g, "set" if unique else "add")
 
 
 def order(x: Node, dim: int, descending: bool, count: int | None = None) -> Node:
@@ -38,7 +36,7 @@ def order(x: Node, dim: int, descending: bool, count: int | None = None) -> Node
 
 def _taken(x: Node, index: Node, dim: int) -> Node:
     """The elements at indices along a dimension, which are inside."""
-    return gathered(x, linear(x.shape, {dim: index}, index.shape, {d: d for d in range(len(x.shape)) if d != dim}))
+    return gathered(x, along(x.shape, index, dim))
 
 
 @lowers("argsort")

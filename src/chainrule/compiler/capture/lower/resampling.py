@@ -17,7 +17,7 @@ from ....ops.resampling import EXACT, nearest, weights
 from ...program.ir import Node
 from .. import build
 from ..symbolic import Unsupported
-from .indexing import gathered, linear
+from .indexing import along, gathered
 from .reduction import in_float
 from .structure import padded, part, stepped, zeros
 from .table import lowers
@@ -70,8 +70,7 @@ def picked(x: Node, axis: int, index: Any) -> Node:
 def looked_up(x: Node, axis: int, index: Any) -> Node:
     """The same by an index for each element."""
     shape = (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
-    others = {d: d for d in range(len(shape)) if d != axis}
-    return gathered(x, linear(x.shape, {axis: _line(index, axis, shape, _I8)}, shape, others))
+    return gathered(x, along(x.shape, _line(index, axis, shape, _I8), axis))
 
 
 def _line(values: Any, axis: int, shape: Sequence[int], dtype: Any) -> Node:
